@@ -1,0 +1,61 @@
+import type { NodeId, PeerId } from './peer-identity.ts'
+
+/**
+ * What became of a message for a device: it left on the device's channel; the device has not been heard of for too
+ * long; this node does not hold the device.
+ */
+export type PushOutcome = 'pushed' | 'silent' | 'not-mine'
+
+/** A device's answer on its way to the initiator that waits for it (docs/protocol.md, who may answer). */
+export interface DeviceAnswer {
+  readonly kind: 'punch-hole-sent' | 'local-addr' | 'relay-response'
+  /** The handle as the device sent it back. */
+  readonly handle: Uint8Array
+  /** The id that the device names; empty when it names none. */
+  readonly id: string
+  /** The device's answer as it arrived, encoded. */
+  readonly message: Uint8Array
+  /** Where the answer came from. */
+  readonly from: { readonly ip: string; readonly port: number }
+}
+
+/** What a node does for the other nodes; given to `Cluster.join`. */
+export interface LocalNode {
+  /** Whether this node hears from the device. */
+  holds(id: PeerId): boolean
+  /** Another node holds the device now. */
+  forget(id: PeerId): void
+  push(id: PeerId, message: Uint8Array): PushOutcome
+  /** True when an initiator that waits here got the answer. */
+  answer(answer: DeviceAnswer): Promise<boolean>
+}
+
+/**
+ * The other nodes of the same server: which of them holds a device, and how to reach it there. A node never asks it
+ * for what it holds itself. Where the others cannot be asked, methods reject with StoreUnavailableError.
+ */
+export interface Cluster {
+  /** Starts to take part; what other nodes want goes to `local`. */
+  join(local: LocalNode): Promise<void>
+
+  /** This node holds the device from now on; a former holder is told to forget it. */
+  claim(id: PeerId, ip: string): Promise<void>
+
+  /** The device has gone silent here. A claim by another node is left alone. */
+  release(id: PeerId): Promise<void>
+
+  /** For each id the other node that holds it, undefined where none does. */
+  locate(ids: readonly PeerId[]): Promise<readonly (NodeId | undefined)[]>
+
+  /** Sends a message to a device through the node that holds it. */
+  push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome>
+
+  /** An initiator waits on this node, seen from this address: answers for it that arrive elsewhere come here. */
+  awaitAnswers(initiatorIp: string): Promise<void>
+
+  /** Hands an answer to whichever other node the initiator waits on. False when it waits on none. */
+  answer(answer: DeviceAnswer): Promise<boolean>
+
+  /** Stops taking part; devices held here are offline for the others. May be called twice. */
+  leave(): Promise<void>
+}

@@ -1,0 +1,20 @@
+import type { Endpoint } from '@tryst/protocol'
+
+/** A client's TCP or WebSocket connection to the ID server, as the core sees it: whole messages, no frames. */
+export interface ClientConnection {
+  readonly transport: 'tcp' | 'websocket'
+  /** The client's real address; port 0 when a proxy hides it. */
+  readonly remote: Endpoint
+  /** Sends one payload; what cannot be delivered any more is dropped. */
+  send(payload: Uint8Array): void
+  /** Ends the connection after what was sent has left. */
+  close(): void
+}
+
+/** The server's UDP port. Answers and pushes leave from the address that the device spoke to. */
+export interface DatagramPort {
+  send(payload: Uint8Array, ip: string, port: number): void
+}
+
+/** Milliseconds since 1970; the only clock of the core. */
+export type Clock = () => number
