@@ -1,0 +1,206 @@
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import type { PeerId } from './peer-identity.ts'
+import { ONLINE_WINDOW_MS, PresenceTable } from './presence-table.ts'
+
+const id = (text: string | number) => String(text) as PeerId
+const laptop = id('123456789')
+const now = 1_800_000_000_000
+
+describe('PresenceTable', () => {
+  let table: PresenceTable
+  let silent: PeerId[]
+  const sweepAll = (nowMs: number) => table.sweep(nowMs, Number.POSITIVE_INFINITY, (peer) => silent.push(peer))
+
+  beforeEach(() => {
+    table = new PresenceTable({ keepSilentMs: 600_000 })
+    silent = []
+  })
+
+  it('does not know a device that has not registered', () => {
+    expect(table.touch(laptop, '203.0.113.7', 1, now)).toBe('unknown')
+    expect(table.find(laptop, now)).toBeUndefined()
+    expect(table.isOnline(laptop, now)).toBe(false)
+    expect(table.remove(laptop)).toBe(false)
+  })
+
+  it.each(['203.0.113.7', '2001:db8::b', '255.255.255.255'])('remembers where a device at %s registered from', (ip) => {
+    expect(table.register(laptop, ip, 50_000, now)).toBe('added')
+    expect(table.find(laptop, now)).toEqual({ ip, port: 50_000, lastSeenMs: now, online: true })
+    expect(table.size).toBe(1)
+  })
+
+  it('stores the time and the new port of a heartbeat from the same IP', () => {
+    table.register(laptop, '203.0.113.7', 50_000, now)
+    expect(table.touch(laptop, '203.0.113.7', 50_001, now + 15_000)).toBe('refreshed')
+    expect(table.find(laptop, now)).toMatchObject({ port: 50_001, lastSeenMs: now + 15_000 })
+  })
+
+  it.each([
+    ['203.0.113.7', '203.0.113.8'],
+    ['203.0.113.7', '2001:db8::b'],
+    ['2001:db8::b', '203.0.113.7'],
+    ['2001:db8::b', '2001:db8::c'],
+  ])('stores nothing of a heartbeat that comes from another IP (%s, then %s)', (before, after) => {
+    table.register(laptop, before, 50_000, now)
+    expect(table.touch(laptop, after, 50_001, now + 15_000)).toBe('moved')
+    expect(table.find(laptop, now)).toEqual({ ip: before, port: 50_000, lastSeenMs: now, online: true })
+    expect(table.register(laptop, after, 50_001, now + 16_000)).toBe('moved')
+    expect(table.find(laptop, now)).toEqual({ ip: after, port: 50_001, lastSeenMs: now + 16_000, online: true })
+    expect(table.size).toBe(1)
+  })
+
+  it('counts a device as online for less than 30 s', () => {
+    table.register(laptop, '203.0.113.7', 1, now)
+    expect(table.isOnline(laptop, now + 29_999)).toBe(true)
+    expect(table.isOnline(laptop, now + 30_000)).toBe(false)
+    expect(table.find(laptop, now + 30_000)?.online).toBe(false)
+  })
+
+  it('reports a device once when it falls silent, and takes it back on its heartbeat', () => {
+    table.register(laptop, '203.0.113.7', 1, now)
+    sweepAll(now + 29_999)
+    expect(silent).toEqual([])
+    sweepAll(now + 30_000)
+    sweepAll(now + 60_000)
+    expect(silent).toEqual([laptop])
+    expect(table.silent).toBe(1)
+    expect(table.touch(laptop, '203.0.113.8', 1, now + 61_000)).toBe('moved')
+    expect(table.touch(laptop, '203.0.113.7', 1, now + 61_000)).toBe('returned')
+    expect(table.touch(laptop, '203.0.113.7', 1, now + 62_000)).toBe('refreshed')
+    expect(table.silent).toBe(0)
+    sweepAll(now + 92_000)
+    expect(silent).toEqual([laptop, laptop])
+    expect(table.register(laptop, '203.0.113.7', 1, now + 93_000)).toBe('returned')
+    expect(table.register(laptop, '203.0.113.7', 1, now + 93_000)).toBe('refreshed')
+  })
+
+  it('does not call a device returned that came back before anybody looked', () => {
+    table.register(laptop, '203.0.113.7', 1, now)
+    expect(table.touch(laptop, '203.0.113.7', 1, now + 40_000)).toBe('refreshed')
+  })
+
+  it('forgets a device that stays silent', () => {
+    table.register(laptop, '203.0.113.7', 1, now)
+    sweepAll(now + ONLINE_WINDOW_MS + 599_999)
+    expect(table.size).toBe(1)
+    sweepAll(now + ONLINE_WINDOW_MS + 600_000)
+    expect(table.size).toBe(0)
+    expect(table.silent).toBe(0)
+    expect(silent).toEqual([laptop])
+    expect(table.touch(laptop, '203.0.113.7', 1, now + 700_000)).toBe('unknown')
+  })
+
+  it('looks at no more rows at a time than it is told, and at all of them in turn', () => {
+    for (let peer = 0; peer < 10; peer++) table.register(id(peer), '203.0.113.7', 1, now)
+    for (const expected of [4, 8, 10, 10]) {
+      table.sweep(now + 30_000, 4, (peer) => silent.push(peer))
+      expect(new Set(silent).size).toBe(expected)
+      expect(silent).toHaveLength(expected)
+    }
+  })
+
+  it('lets the listener remove the device that it is told of', () => {
+    table.register(laptop, '2001:db8::b', 1, now)
+    table.sweep(now + 30_000, 1, (peer) => table.remove(peer))
+    expect(table.size).toBe(0)
+    expect(table.silent).toBe(0)
+  })
+
+  it('refuses newcomers when it is full, and nobody else', () => {
+    table = new PresenceTable({ maxPeers: 2 })
+    table.register(id('a'), '203.0.113.1', 1, now)
+    table.register(id('b'), '203.0.113.2', 1, now)
+    expect(table.register(id('c'), '203.0.113.3', 1, now)).toBe('full')
+    expect(table.find(id('c'), now)).toBeUndefined()
+    expect(table.register(id('a'), '203.0.113.4', 1, now)).toBe('moved')
+    expect(table.touch(id('b'), '203.0.113.2', 1, now)).toBe('refreshed')
+    table.remove(id('b'))
+    expect(table.register(id('c'), '203.0.113.3', 1, now)).toBe('added')
+  })
+
+  it('makes room at once when it is nearly full of silent devices', () => {
+    table = new PresenceTable({ maxPeers: 4 })
+    for (let peer = 0; peer < 4; peer++) table.register(id(peer), '203.0.113.7', 1, now)
+    sweepAll(now + 30_000)
+    expect(silent).toHaveLength(4)
+    expect(table.size).toBe(0)
+  })
+
+  it('keeps every row apart through growth, reuse of rows and the return of memory', () => {
+    const ipOf = (peer: number) =>
+      peer % 3 === 0 ? `2001:db8::${peer.toString(16)}` : `10.${peer >> 16}.${(peer >> 8) & 255}.${peer & 255}`
+    for (let peer = 0; peer < 20_000; peer++) expect(table.register(id(peer), ipOf(peer), peer, now)).toBe('added')
+    for (let peer = 0; peer < 20_000; peer += 2) table.remove(id(peer))
+    for (let peer = 20_000; peer < 25_000; peer++) table.register(id(peer), ipOf(peer), peer, now)
+    for (let peer = 0; peer < 25_000; peer++) if (peer % 50 !== 1) table.remove(id(peer))
+    const kept = Array.from({ length: 25_000 / 50 }, (_, index) => index * 50 + 1)
+    for (const round of [0, 1]) {
+      sweepAll(now)
+      expect(table.size).toBe(kept.length)
+      for (const peer of kept)
+        expect(table.find(id(peer), now)).toEqual({
+          ip: ipOf(peer),
+          port: peer & 0xffff,
+          lastSeenMs: now + round * 1000,
+          online: true,
+        })
+      for (const peer of kept) expect(table.touch(id(peer), ipOf(peer), peer, now + 1000)).toBe('refreshed')
+    }
+    for (let peer = 100_000; peer < 110_000; peer++) table.register(id(peer), ipOf(peer), 7, now)
+    expect(table.find(id(kept[3] ?? 0), now)?.ip).toBe(ipOf(kept[3] ?? 0))
+    expect(table.find(id(109_999), now)?.ip).toBe(ipOf(109_999))
+  })
+
+  it('behaves like a plain map of devices, whatever happens in whatever order', () => {
+    const action = fc.record({
+      kind: fc.constantFrom('touch', 'register', 'remove', 'sweep', 'wait'),
+      peer: fc.integer({ min: 0, max: 6 }),
+      ip: fc.constantFrom('10.0.0.1', '10.0.0.2', '2001:db8::1', '2001:db8::2'),
+    })
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+        const small = new PresenceTable({ maxPeers: 5, keepSilentMs: 20_000 })
+        const model = new Map<PeerId, { ip: string; at: number; silent: boolean }>()
+        let time = now
+        for (const { kind, peer, ip } of actions) {
+          const known = model.get(id(peer))
+          if (kind === 'wait') time += 7000 * peer
+          if (kind === 'remove') expect(small.remove(id(peer))).toBe(model.delete(id(peer)))
+          if (kind === 'touch' || kind === 'register') {
+            const same = known?.ip === ip
+            const stores = same || (kind === 'register' && (known !== undefined || model.size < 5))
+            const returned = same && known.silent
+            const outcome =
+              kind === 'touch' ? small.touch(id(peer), ip, 1, time) : small.register(id(peer), ip, 1, time)
+            const absent = kind === 'touch' ? 'unknown' : stores ? 'added' : 'full'
+            expect(outcome).toBe(known === undefined ? absent : !same ? 'moved' : returned ? 'returned' : 'refreshed')
+            if (stores) model.set(id(peer), { ip, at: time, silent: false })
+          }
+          if (kind === 'sweep') {
+            const told: PeerId[] = []
+            small.sweep(time, 100, (each) => told.push(each))
+            const keepMs = model.size > 3.75 ? 0 : 20_000
+            const expected: PeerId[] = []
+            for (const [each, row] of model) {
+              if (time - row.at < 30_000) continue
+              if (!row.silent) expected.push(each)
+              row.silent = true
+              if (time - row.at >= 30_000 + keepMs) model.delete(each)
+            }
+            expect(told.sort()).toEqual(expected.sort())
+          }
+          expect(small.size).toBe(model.size)
+          expect(small.silent).toBe([...model.values()].filter((row) => row.silent).length)
+          for (const [each, row] of model)
+            expect(small.find(each, time)).toEqual({
+              ip: row.ip,
+              port: 1,
+              lastSeenMs: row.at,
+              online: time - row.at < 30_000,
+            })
+        }
+      }),
+    )
+  })
+})
