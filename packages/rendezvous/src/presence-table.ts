@@ -1,3 +1,4 @@
+import { IdRows, NO_ROW } from './id-rows.ts'
 import { NOT_IPV4, packIpv4, unpackIpv4 } from './packed-ipv4.ts'
 import type { PeerId } from './peer-identity.ts'
 
@@ -7,11 +8,9 @@ export const ONLINE_WINDOW_MS = 30_000
 /** A device that slept or lost its network for a while is taken back on its heartbeat alone, when its IP is the same. */
 export const DEFAULT_KEEP_SILENT_MS = 10 * 60_000
 
-/** About 200 MB. */
+/** About 100 MB. */
 export const DEFAULT_MAX_PEERS = 1_000_000
 
-/** The largest number of keys that a JavaScript Map holds. */
-const LARGEST_TABLE = 2 ** 24
 const SMALLEST_CAPACITY = 1024
 
 export interface PresenceTableOptions {
@@ -43,38 +42,26 @@ export type TouchOutcome = 'unknown' | 'moved' | 'refreshed' | 'returned'
  */
 export type RegisterOutcome = 'full' | 'added' | 'moved' | 'returned' | 'refreshed'
 
-type RowState = 0 | 1 | 2
-const FREE: RowState = 0
 /** Not yet reported silent; whether it is online is a question of its time. */
-const PRESENT: RowState = 1
-const SILENT: RowState = 2
-
-const NO_ROW = -1
+const PRESENT = 0
+const SILENT = 1
 
 /**
  * The devices that this node hears from, in its memory only. One row per device, in columns of numbers: a Map of
- * objects needs more than three times the memory. A heartbeat allocates nothing.
+ * objects needs many times the memory. A heartbeat allocates nothing.
  */
 export class PresenceTable {
   readonly #maxPeers: number
   readonly #keepSilentMs: number
-  readonly #rows = new Map<PeerId, number>()
+  #rows = new IdRows()
+  #columns = new Columns(SMALLEST_CAPACITY)
   /** IPs that are not IPv4, by row. */
   readonly #otherIps = new Map<number, string>()
-  #ids: (PeerId | undefined)[] = []
-  /** In a free row: the next free row. */
-  #ips = new Int32Array(SMALLEST_CAPACITY)
-  #ports = new Uint16Array(SMALLEST_CAPACITY)
-  #lastSeenMs = new Float64Array(SMALLEST_CAPACITY)
-  #states = new Uint8Array(SMALLEST_CAPACITY)
-  #firstFree = NO_ROW
-  /** Rows from here on have never been used. */
-  #end = 0
   #cursor = 0
   #silent = 0
 
   constructor({ maxPeers = DEFAULT_MAX_PEERS, keepSilentMs = DEFAULT_KEEP_SILENT_MS }: PresenceTableOptions = {}) {
-    this.#maxPeers = Math.min(maxPeers, LARGEST_TABLE)
+    this.#maxPeers = maxPeers
     this.#keepSilentMs = keepSilentMs
   }
 
@@ -90,14 +77,15 @@ export class PresenceTable {
 
   /** A heartbeat. `ip` in plain form. */
   touch(id: PeerId, ip: string, port: number, nowMs: number): TouchOutcome {
-    const row = this.#rows.get(id)
-    if (row === undefined) return 'unknown'
+    const row = this.#rows.find(id)
+    if (row === NO_ROW) return 'unknown'
+    const { ips, ports, lastSeenMs, states } = this.#columns
     const packed = packIpv4(ip)
-    if (packed !== this.#ips[row] || (packed === NOT_IPV4 && this.#otherIps.get(row) !== ip)) return 'moved'
-    this.#ports[row] = port
-    this.#lastSeenMs[row] = nowMs
-    if (this.#states[row] === PRESENT) return 'refreshed'
-    this.#states[row] = PRESENT
+    if (packed !== ips[row] || (packed === NOT_IPV4 && this.#otherIps.get(row) !== ip)) return 'moved'
+    ports[row] = port
+    lastSeenMs[row] = nowMs
+    if (states[row] === PRESENT) return 'refreshed'
+    states[row] = PRESENT
     this.#silent--
     return 'returned'
   }
@@ -106,44 +94,35 @@ export class PresenceTable {
   register(id: PeerId, ip: string, port: number, nowMs: number): RegisterOutcome {
     const touched = this.touch(id, ip, port, nowMs)
     if (touched === 'refreshed' || touched === 'returned') return touched
-    if (touched === 'moved') {
-      this.remove(id)
-      this.#add(id, ip, port, nowMs)
-      return 'moved'
-    }
-    if (this.#rows.size >= this.#maxPeers) return 'full'
+    if (touched === 'unknown' && this.#rows.size >= this.#maxPeers) return 'full'
+    this.remove(id)
     this.#add(id, ip, port, nowMs)
-    return 'added'
+    return touched === 'moved' ? 'moved' : 'added'
   }
 
   find(id: PeerId, nowMs: number): Presence | undefined {
-    const row = this.#rows.get(id)
-    if (row === undefined) return undefined
-    const packed = this.#ips[row] ?? NOT_IPV4
+    const row = this.#rows.find(id)
+    if (row === NO_ROW) return undefined
+    const packed = this.#columns.ips[row] ?? NOT_IPV4
     return {
       ip: packed === NOT_IPV4 ? (this.#otherIps.get(row) ?? '') : unpackIpv4(packed),
-      port: this.#ports[row] ?? 0,
-      lastSeenMs: this.#lastSeenMs[row] ?? 0,
+      port: this.#columns.ports[row] ?? 0,
+      lastSeenMs: this.#columns.lastSeenMs[row] ?? 0,
       online: this.#isOnlineRow(row, nowMs),
     }
   }
 
   isOnline(id: PeerId, nowMs: number): boolean {
-    const row = this.#rows.get(id)
-    return row !== undefined && this.#isOnlineRow(row, nowMs)
+    const row = this.#rows.find(id)
+    return row !== NO_ROW && this.#isOnlineRow(row, nowMs)
   }
 
   /** False when the device was not here. */
   remove(id: PeerId): boolean {
-    const row = this.#rows.get(id)
-    if (row === undefined) return false
-    this.#rows.delete(id)
-    if (this.#ips[row] === NOT_IPV4) this.#otherIps.delete(row)
-    if (this.#states[row] === SILENT) this.#silent--
-    this.#ids[row] = undefined
-    this.#states[row] = FREE
-    this.#ips[row] = this.#firstFree
-    this.#firstFree = row
+    const row = this.#rows.remove(id)
+    if (row === NO_ROW) return false
+    if (this.#columns.ips[row] === NOT_IPV4) this.#otherIps.delete(row)
+    if (this.#columns.states[row] === SILENT) this.#silent--
     return true
   }
 
@@ -154,88 +133,87 @@ export class PresenceTable {
    */
   sweep(nowMs: number, maxRows: number, onSilent: (id: PeerId) => void): void {
     const keepSilentMs = this.#rows.size > this.#maxPeers * 0.75 ? 0 : this.#keepSilentMs
-    for (let left = Math.min(maxRows, this.#end); left > 0; left--) {
-      if (this.#cursor >= this.#end) this.#cursor = 0
+    for (let left = Math.min(maxRows, this.#rows.end); left > 0; left--) {
+      if (this.#cursor >= this.#rows.end) this.#cursor = 0
       const row = this.#cursor++
-      const id = this.#ids[row]
-      if (id === undefined || this.#isOnlineRow(row, nowMs)) continue
-      const becameSilent = this.#states[row] === PRESENT
-      if (becameSilent) {
-        this.#states[row] = SILENT
-        this.#silent++
-      }
-      if (nowMs - (this.#lastSeenMs[row] ?? 0) >= ONLINE_WINDOW_MS + keepSilentMs) this.remove(id)
-      if (becameSilent) onSilent(id)
+      if (!this.#rows.isUsed(row) || this.#isOnlineRow(row, nowMs)) continue
+      this.#ageRow(row, nowMs, keepSilentMs, onSilent)
     }
-    if (this.#ips.length > SMALLEST_CAPACITY && this.#rows.size < this.#ips.length / 8) this.#compact()
+    if (this.#columns.length > SMALLEST_CAPACITY && this.#rows.size < this.#columns.length / 8) this.#compact()
+  }
+
+  #ageRow(row: number, nowMs: number, keepSilentMs: number, onSilent: (id: PeerId) => void): void {
+    const { lastSeenMs, states } = this.#columns
+    const isOver = nowMs - (lastSeenMs[row] ?? 0) >= ONLINE_WINDOW_MS + keepSilentMs
+    const wasPresent = states[row] === PRESENT
+    if (!isOver && !wasPresent) return
+    const id = this.#rows.idAt(row)
+    if (id === undefined) return
+    if (wasPresent) {
+      states[row] = SILENT
+      this.#silent++
+    }
+    if (isOver) this.remove(id)
+    if (wasPresent) onSilent(id)
   }
 
   #isOnlineRow(row: number, nowMs: number): boolean {
-    return nowMs - (this.#lastSeenMs[row] ?? 0) < ONLINE_WINDOW_MS
+    return nowMs - (this.#columns.lastSeenMs[row] ?? 0) < ONLINE_WINDOW_MS
   }
 
   #add(id: PeerId, ip: string, port: number, nowMs: number): void {
-    const row = this.#takeRow()
+    const row = this.#rows.add(id)
+    if (row >= this.#columns.length) this.#columns = this.#columns.doubled()
     const packed = packIpv4(ip)
     if (packed === NOT_IPV4) this.#otherIps.set(row, ip)
-    this.#rows.set(id, row)
-    this.#ids[row] = id
-    this.#ips[row] = packed
-    this.#ports[row] = port
-    this.#lastSeenMs[row] = nowMs
-    this.#states[row] = PRESENT
-  }
-
-  #takeRow(): number {
-    const row = this.#firstFree
-    if (row !== NO_ROW) {
-      this.#firstFree = this.#ips[row] ?? NO_ROW
-      return row
-    }
-    if (this.#end === this.#ips.length) this.#resizeColumns(this.#end * 2)
-    return this.#end++
-  }
-
-  #resizeColumns(capacity: number): void {
-    const kept = Math.min(capacity, this.#end)
-    const ips = new Int32Array(capacity)
-    const ports = new Uint16Array(capacity)
-    const lastSeenMs = new Float64Array(capacity)
-    const states = new Uint8Array(capacity)
-    ips.set(this.#ips.subarray(0, kept))
-    ports.set(this.#ports.subarray(0, kept))
-    lastSeenMs.set(this.#lastSeenMs.subarray(0, kept))
-    states.set(this.#states.subarray(0, kept))
-    this.#ips = ips
-    this.#ports = ports
-    this.#lastSeenMs = lastSeenMs
-    this.#states = states
+    this.#columns.ips[row] = packed
+    this.#columns.ports[row] = port
+    this.#columns.lastSeenMs[row] = nowMs
+    this.#columns.states[row] = PRESENT
   }
 
   /** Moves the rows together and gives the memory behind them back, so that a flood of devices leaves no trace. */
   #compact(): void {
-    const otherIps = [...this.#otherIps]
+    const before = this.#columns
+    const rowsBefore = this.#rows
+    const otherIps = new Map(this.#otherIps)
     this.#otherIps.clear()
-    const ips = new Map(otherIps)
-    let end = 0
-    // Rows only move down, and in their order, so none is overwritten before it has moved.
-    for (let row = 0; row < this.#end; row++) {
-      const id = this.#ids[row]
-      if (id === undefined) continue
-      const ip = ips.get(row)
-      if (ip !== undefined) this.#otherIps.set(end, ip)
-      this.#rows.set(id, end)
-      this.#ids[end] = id
-      this.#ips[end] = this.#ips[row] ?? NOT_IPV4
-      this.#ports[end] = this.#ports[row] ?? 0
-      this.#lastSeenMs[end] = this.#lastSeenMs[row] ?? 0
-      this.#states[end] = this.#states[row] ?? FREE
-      end++
-    }
-    this.#ids = this.#ids.slice(0, end)
-    this.#end = end
-    this.#firstFree = NO_ROW
+    this.#rows = new IdRows()
+    this.#columns = new Columns(SMALLEST_CAPACITY)
     this.#cursor = 0
-    this.#resizeColumns(Math.max(SMALLEST_CAPACITY, 2 ** Math.ceil(Math.log2(Math.max(end, 1) * 2))))
+    for (let row = 0; row < rowsBefore.end; row++) {
+      const id = rowsBefore.idAt(row)
+      if (id === undefined) continue
+      const ip = otherIps.get(row) ?? unpackIpv4(before.ips[row] ?? NOT_IPV4)
+      this.#add(id, ip, before.ports[row] ?? 0, before.lastSeenMs[row] ?? 0)
+      this.#columns.states[this.#rows.find(id)] = before.states[row] ?? PRESENT
+    }
+  }
+}
+
+/** What is known of each device, by row. */
+class Columns {
+  readonly length: number
+  /** Packed; NOT_IPV4 for those that are kept as text. */
+  readonly ips: Int32Array
+  readonly ports: Uint16Array
+  readonly lastSeenMs: Float64Array
+  readonly states: Uint8Array
+
+  constructor(length: number) {
+    this.length = length
+    this.ips = new Int32Array(length)
+    this.ports = new Uint16Array(length)
+    this.lastSeenMs = new Float64Array(length)
+    this.states = new Uint8Array(length)
+  }
+
+  doubled(): Columns {
+    const larger = new Columns(this.length * 2)
+    larger.ips.set(this.ips)
+    larger.ports.set(this.ports)
+    larger.lastSeenMs.set(this.lastSeenMs)
+    larger.states.set(this.states)
+    return larger
   }
 }
