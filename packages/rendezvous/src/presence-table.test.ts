@@ -111,6 +111,8 @@ describe('PresenceTable', () => {
     table = new PresenceTable({ maxPeers: 2 })
     table.register(id('a'), '203.0.113.1', 1, now)
     table.register(id('b'), '203.0.113.2', 1, now)
+    expect(table.hasRoomFor(id('a'))).toBe(true)
+    expect(table.hasRoomFor(id('c'))).toBe(false)
     expect(table.register(id('c'), '203.0.113.3', 1, now)).toBe('full')
     expect(table.find(id('c'), now)).toBeUndefined()
     expect(table.register(id('a'), '203.0.113.4', 1, now)).toBe('moved')

@@ -117,6 +117,11 @@ export class PresenceTable {
     return row !== NO_ROW && this.#isOnlineRow(row, nowMs)
   }
 
+  /** Whether a registration of this device would be kept. */
+  hasRoomFor(id: PeerId): boolean {
+    return this.#rows.size < this.#maxPeers || this.#rows.find(id) !== NO_ROW
+  }
+
   /** False when the device was not here. */
   remove(id: PeerId): boolean {
     const row = this.#rows.remove(id)
