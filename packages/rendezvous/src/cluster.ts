@@ -21,8 +21,8 @@ export interface DeviceAnswer {
 
 /** What a node does for the other nodes; given to `Cluster.join`. */
 export interface LocalNode {
-  /** Whether this node hears from the device. */
-  holds(id: PeerId): boolean
+  /** The IP that this node hears the device from; undefined when it does not hold the device. */
+  holds(id: PeerId): string | undefined
   /** Another node holds the device now. */
   forget(id: PeerId): void
   push(id: PeerId, message: Uint8Array): PushOutcome
@@ -30,11 +30,20 @@ export interface LocalNode {
   answer(answer: DeviceAnswer): Promise<boolean>
 }
 
+/** Where a device is: the node that hears it, and from which IP. */
+export interface Location {
+  readonly node: NodeId
+  readonly ip: string
+}
+
 /**
  * The other nodes of the same server: which of them holds a device, and how to reach it there. A node never asks it
  * for what it holds itself. Where the others cannot be asked, methods reject with StoreUnavailableError.
  */
 export interface Cluster {
+  /** True when there are no other nodes and can be none: nothing has to be asked. */
+  readonly isAlone: boolean
+
   /** Starts to take part; what other nodes want goes to `local`. */
   join(local: LocalNode): Promise<void>
 
@@ -45,7 +54,7 @@ export interface Cluster {
   release(id: PeerId): Promise<void>
 
   /** For each id the other node that holds it, undefined where none does. */
-  locate(ids: readonly PeerId[]): Promise<readonly (NodeId | undefined)[]>
+  locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]>
 
   /** Sends a message to a device through the node that holds it. */
   push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome>

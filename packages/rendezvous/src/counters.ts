@@ -1,0 +1,55 @@
+/** What became of registrations. */
+export const REGISTRATION_OUTCOMES = [
+  'confirmed',
+  'created',
+  'moved',
+  'key_changed',
+  'uuid_mismatch',
+  'mismatch_silence',
+  'too_many_new_ids',
+  'too_many_key_changes',
+  'too_many_lookups',
+  'invalid',
+  'ignored',
+  'not_supported',
+  'table_full',
+  'store_unavailable',
+  'busy',
+] as const
+export type RegistrationOutcome = (typeof REGISTRATION_OUTCOMES)[number]
+
+/** What became of requests of controllers, punches and relays alike. */
+export const REQUEST_OUTCOMES = [
+  'punch',
+  'local_address',
+  'relay',
+  'key_mismatch',
+  'unknown_id',
+  'offline',
+  'too_many_devices',
+  'store_unavailable',
+] as const
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
+
+/** What became of devices' answers. */
+export const ANSWER_OUTCOMES = ['delivered', 'nobody_waits', 'malformed'] as const
+export type AnswerOutcome = (typeof ANSWER_OUTCOMES)[number]
+
+/** Why something that arrived was dropped without an answer. */
+export const DROP_REASONS = ['malformed', 'unexpected', 'not_loopback', 'unproven_address'] as const
+export type DropReason = (typeof DROP_REASONS)[number]
+
+const zeros = <K extends string>(keys: readonly K[]): Record<K, number> =>
+  Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>
+
+/** Plain numbers that the core raises and the metrics read: counting costs a heartbeat nothing. */
+export class Counters {
+  heartbeats = 0
+  keysRequested = 0
+  natTests = 0
+  onlineQueries = 0
+  readonly registrations = zeros(REGISTRATION_OUTCOMES)
+  readonly requests = zeros(REQUEST_OUTCOMES)
+  readonly answers = zeros(ANSWER_OUTCOMES)
+  readonly drops = zeros(DROP_REASONS)
+}

@@ -1,0 +1,68 @@
+import { type Endpoint, mangleAddress, type OutgoingRendezvousMessage, type rendezvous } from '@tryst/protocol'
+import { hostOf } from './choose-relay.ts'
+
+/** What the server adds to a device's answer. */
+export interface AnswerFacts {
+  /** Signed id and key of the device that was asked; empty when there is none. */
+  readonly signedIdentity: Uint8Array
+  /** Source of the device's connection. */
+  readonly from: Endpoint
+  /** Drawn for the mangled address. */
+  readonly tm: number
+}
+
+/**
+ * PunchHoleSent on its way to the controller: the device punched towards it and listens at the source of the connection
+ * that brought the answer. Devices so old that they name no version get no key: they know no handshake.
+ */
+export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFacts): OutgoingRendezvousMessage {
+  return {
+    punchHoleResponse: {
+      socketAddr: mangleAddress(facts.from, facts.tm),
+      pk: sent.version === '' ? NOTHING : facts.signedIdentity,
+      relayServer: sent.relayServer,
+      natType: sent.natType,
+    },
+  }
+}
+
+/** LocalAddr on its way to the controller: the device's address in the network that both are in. */
+export function localAddressAnswer(local: rendezvous.LocalAddr, facts: AnswerFacts): OutgoingRendezvousMessage {
+  return {
+    punchHoleResponse: {
+      socketAddr: local.localAddr,
+      pk: local.version === '' ? NOTHING : facts.signedIdentity,
+      relayServer: local.relayServer,
+      isLocal: true,
+    },
+  }
+}
+
+/** Where the LAN rules send a controller. */
+export interface LanRelayFacts {
+  readonly initiatorIsLan: boolean
+  /** `localIp:port` when the server has a LAN, else undefined. */
+  readonly lanRelay: string | undefined
+  readonly nextRelay: () => string
+}
+
+/** A relay that only the LAN can reach is exchanged for one that the controller can. */
+export function relayForInitiator(relay: string, { initiatorIsLan, lanRelay, nextRelay }: LanRelayFacts): string {
+  if (relay === '' || lanRelay === undefined) return relay
+  if (initiatorIsLan) return lanRelay
+  return hostOf(relay) === hostOf(lanRelay) ? nextRelay() : relay
+}
+
+/** RelayResponse on its way to the controller: the device's id becomes its signed identity, the handle is cleared. */
+export function relayAnswer(
+  response: rendezvous.RelayResponse,
+  signedIdentity: Uint8Array,
+  relayServer: string,
+): OutgoingRendezvousMessage {
+  // A pk that the device itself set is nobody's signature.
+  const { id, pk: _, ...rest } = response
+  const identity = id ? { pk: response.version === '' ? NOTHING : signedIdentity } : {}
+  return { relayResponse: { ...rest, ...identity, socketAddr: NOTHING, relayServer } }
+}
+
+const NOTHING = new Uint8Array(0)

@@ -1,0 +1,27 @@
+import type { Endpoint } from '@tryst/protocol'
+import type { PeerId } from './peer-identity.ts'
+
+/** A limit that was hit; each has its setting and remedy in docs/configuration.md. */
+export type LimitName =
+  | 'new-ids-per-minute'
+  | 'new-ids-per-day'
+  | 'key-changes'
+  | 'lookups-per-minute'
+  | 'uuid-mismatch-silence'
+  | 'devices'
+  | 'devices-per-connection'
+  | 'pending-registrations'
+
+/** What an operator may want to know of; written to the log by the service. */
+export interface RendezvousEvents {
+  registered(id: PeerId, from: Endpoint, how: 'created' | 'key_changed' | 'moved'): void
+  /** A registration that names somebody else's id, or pretends to be somebody. */
+  uuidMismatch(id: string, from: Endpoint): void
+  /** For fail2ban: its form in the log is stable. */
+  keyMismatch(id: string, from: Endpoint): void
+  ipChanged(id: PeerId, fromIp: string, toIp: string): void
+  serverListUpdated(serial: number, servers: readonly string[]): void
+  limitHit(limit: LimitName, source: string): void
+  /** A store or another node could not be asked; the client was told SERVER_ERROR or nothing. */
+  unavailable(what: 'registration' | 'request' | 'answer' | 'presence', cause: unknown): void
+}

@@ -1,0 +1,25 @@
+export { hostOf, RelayChooser, withPort } from './choose-relay.ts'
+export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './cluster.ts'
+export type { ClientConnection, Clock, DatagramPort } from './connection.ts'
+export {
+  ANSWER_OUTCOMES,
+  Counters,
+  DROP_REASONS,
+  REGISTRATION_OUTCOMES,
+  REQUEST_OUTCOMES,
+} from './counters.ts'
+export type { LimitName, RendezvousEvents } from './events.ts'
+export { type IdentityStore, type NewPeerIdentity, StoreUnavailableError } from './identity-store.ts'
+export { isLoopback } from './loopback.ts'
+export type { NodeId, PeerId, PeerIdentity } from './peer-identity.ts'
+export {
+  DEFAULT_KEEP_SILENT_MS,
+  DEFAULT_MAX_PEERS,
+  ONLINE_WINDOW_MS,
+  type Presence,
+  PresenceTable,
+} from './presence-table.ts'
+export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
+export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
+export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'
+export { sourcePrefix } from './source-prefix.ts'

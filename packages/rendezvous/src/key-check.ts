@@ -1,0 +1,20 @@
+import { decodeBase64, PUBLIC_KEY_BYTES } from '@tryst/protocol'
+
+/** Compares without telling by its duration where two keys differ. */
+export function isExpectedKey(expected: string | undefined, presented: string): boolean {
+  if (expected === undefined) return true
+  let difference = expected.length ^ presented.length
+  for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ presented.charCodeAt(i)
+  return difference === 0
+}
+
+/**
+ * What a user reads who has the wrong key. Contains "mismatch", on which clients do not retry by themselves. The end of
+ * a public key helps to find the right one; a key that is a mere password is not hinted at.
+ */
+export function keyMismatchText(expected: string): string {
+  const remedy =
+    'Copy the key from the server (file id_ed25519.pub) into the client: Settings, Network, ID/Relay server.'
+  if (decodeBase64(expected)?.length !== PUBLIC_KEY_BYTES) return `Key mismatch. ${remedy}`
+  return `Key mismatch: the key of this server ends in ${expected.slice(-6)}. ${remedy}`
+}

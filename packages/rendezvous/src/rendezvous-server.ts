@@ -1,0 +1,328 @@
+import {
+  decodeRendezvous,
+  type Endpoint,
+  encodeRendezvous,
+  type Heartbeat,
+  ProtocolError,
+  type RendezvousMessage,
+  readHeartbeat,
+  type rendezvous,
+  type Signer,
+} from '@tryst/protocol'
+import { RelayChooser } from './choose-relay.ts'
+import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
+import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
+import { runConsoleCommand } from './console.ts'
+import { Counters, type DropReason } from './counters.ts'
+import type { RendezvousEvents } from './events.ts'
+import type { IdentityStore } from './identity-store.ts'
+import { Introducer } from './introducer.ts'
+import { IpChanges } from './ip-changes.ts'
+import { isLoopback } from './loopback.ts'
+import { onlineBitmap } from './online-query.ts'
+import type { PeerId } from './peer-identity.ts'
+import { PresenceTable } from './presence-table.ts'
+import { PunchLog } from './punch-log.ts'
+import { Registrar } from './registrar.ts'
+import { RegistrationLimiter } from './registration-limits.ts'
+import type { RelayDirectory } from './relay-directory.ts'
+import { ServerList, softwareVersionOf } from './server-list.ts'
+import type { RendezvousSettings } from './settings.ts'
+import { SignedIdentities } from './signed-identities.ts'
+import { UnprovenAnswers } from './unproven-answers.ts'
+import type { RandomUint32 } from './waiting-initiators.ts'
+
+/** What the core needs from the world. */
+export interface RendezvousPorts {
+  readonly identities: IdentityStore
+  readonly cluster: Cluster
+  readonly announcedRelays: RelayDirectory
+  /** Undefined where the server has no secret key: nothing is signed. */
+  readonly signer: Signer | undefined
+  readonly events: RendezvousEvents
+  readonly clock: Clock
+  /** Not to be guessed: handles depend on it. */
+  readonly random: RandomUint32
+  /** Text of bytes that are all ASCII, quickly. */
+  readonly asciiText: (bytes: Uint8Array, start: number, end: number) => string
+}
+
+/** Whether a message was one that a client sends here: a connection that sent one is not pushed out by strangers. */
+export type Reception = 'valid' | 'invalid'
+
+/** Rows of the presence table that one call of `sweep` looks at. */
+const SWEEP_ROWS = 20_000
+
+/**
+ * The ID server without its sockets: takes what arrived and from where, answers through the connection or datagram port
+ * that it is given (docs/protocol.md).
+ */
+export class RendezvousServer {
+  readonly counters = new Counters()
+  readonly presence: PresenceTable
+  readonly relays: RelayChooser
+  readonly introducer: Introducer
+  readonly registrar: Registrar
+  readonly serverList: ServerList
+  readonly #limiter: RegistrationLimiter
+  readonly #ipChanges = new IpChanges()
+  readonly #punchLog = new PunchLog()
+  readonly #unproven = new UnprovenAnswers()
+  readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
+  readonly #softwareVersion: string
+  #datagrams: DatagramPort = { send() {} }
+
+  constructor(
+    private readonly settings: RendezvousSettings,
+    private readonly ports: RendezvousPorts,
+  ) {
+    const { identities, cluster, events, clock, random, signer, announcedRelays } = ports
+    const { counters } = this
+    this.presence = new PresenceTable({ maxPeers: settings.maxDevices })
+    this.relays = new RelayChooser(settings.relayServers, {
+      directory: announcedRelays,
+      fallback: settings.fallbackRelay,
+      defaultPort: settings.relayPort,
+    })
+    this.serverList = new ServerList(settings.serial, settings.rendezvousServers)
+    this.#softwareVersion = softwareVersionOf(settings.softwareUrl)
+    this.#limiter = new RegistrationLimiter(settings.limits)
+    const { presence, relays } = this
+    const signed = new SignedIdentities(signer, identities)
+    const limits = settings.limits
+    this.registrar = new Registrar({
+      ...{ identities, cluster, presence, signed, limits, counters, events, clock },
+      limiter: this.#limiter,
+      ipChanges: this.#ipChanges,
+    })
+    this.introducer = new Introducer({
+      ...{ settings, identities, cluster, presence, signed, relays, counters, events, clock, random },
+      punchLog: this.#punchLog,
+      pushLocally: (id, message) => this.#push(id, message),
+    })
+  }
+
+  /** Starts to take part among the nodes; devices are reached through `datagrams`. */
+  async start(datagrams: DatagramPort): Promise<void> {
+    this.#datagrams = datagrams
+    await this.ports.cluster.join({
+      holds: (id) => {
+        const here = this.presence.find(id, this.ports.clock())
+        return here?.online ? here.ip : undefined
+      },
+      forget: (id) => void this.presence.remove(id),
+      push: (id, message) => this.#push(id, message),
+      answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
+    })
+  }
+
+  /** Devices that have not been heard of for too long fall silent; to be called a few times a second. */
+  sweep(): void {
+    const { cluster, clock, events } = this.ports
+    this.presence.sweep(clock(), SWEEP_ROWS, (id) => {
+      if (cluster.isAlone) return
+      cluster.release(id).catch((error: unknown) => events.unavailable('presence', error))
+    })
+  }
+
+  /** One datagram on the main port. */
+  onDatagram(datagram: Uint8Array, ip: string, port: number, datagrams: DatagramPort): void {
+    const heartbeat = this.#heartbeat
+    if (readHeartbeat(datagram, heartbeat)) {
+      const id = this.ports.asciiText(datagram, heartbeat.idStart, heartbeat.idEnd) as PeerId
+      this.registrar.heartbeat(id, ip, port, datagrams)
+      if (this.serverList.serial > heartbeat.serial) this.#sendServerList(ip, port, datagrams)
+      return
+    }
+    if (datagram.length === 0) return
+    const message = this.#decode(datagram)
+    if (!message) return
+    switch (message.union) {
+      case 'registerPeer': {
+        const { id, serial } = message.registerPeer
+        if (id === '') return this.#drop('unexpected')
+        this.registrar.heartbeat(id as PeerId, ip, port, datagrams)
+        if (this.serverList.isNewerThan(serial)) this.#sendServerList(ip, port, datagrams)
+        return
+      }
+      case 'registerPk':
+        this.registrar.register(message.registerPk, { ip, port }, datagrams)
+        return
+      case 'configureUpdate':
+        if (!isLoopback(ip)) return this.#drop('not_loopback')
+        return this.#updateServerList(message.configureUpdate)
+      case 'softwareUpdate':
+        return this.#softwareUpdate(message.softwareUpdate.url, ip, port, datagrams)
+      default:
+        return this.#drop('unexpected')
+    }
+  }
+
+  /** One message on a connection to the main port or the WebSocket port; closes the connection where it has to end. */
+  onMessage(connection: ClientConnection, payload: Uint8Array): Reception {
+    const message = this.#decode(payload)
+    switch (message?.union) {
+      case 'punchHoleRequest':
+        this.introducer.punch(connection, message.punchHoleRequest)
+        return 'valid'
+      case 'requestRelay':
+        this.introducer.relay(connection, message.requestRelay)
+        return 'valid'
+      case 'punchHoleSent':
+      case 'localAddr':
+      case 'relayResponse':
+        this.introducer.deviceAnswered(answerOf(message, payload, connection.remote), message)
+        connection.close()
+        return 'valid'
+      case 'testNatRequest':
+        this.#answerNatTest(connection, message.testNatRequest.serial)
+        return 'valid'
+      case 'onlineRequest':
+        this.#answerOnlineQuery(connection, message.onlineRequest.peers)
+        return 'valid'
+      case 'registerPk':
+        this.counters.registrations.not_supported++
+        connection.send(NOT_SUPPORTED)
+        connection.close()
+        return 'valid'
+      default:
+        if (message) this.#drop('unexpected')
+        connection.close()
+        return 'invalid'
+    }
+  }
+
+  /** One message on a connection to the second port, which serves one message and no server list. */
+  onSecondPortMessage(connection: ClientConnection, payload: Uint8Array): Reception {
+    const message = this.#decode(payload)
+    switch (message?.union) {
+      case 'testNatRequest':
+        this.#answerNatTest(connection, Number.POSITIVE_INFINITY)
+        return 'valid'
+      case 'onlineRequest':
+        this.#answerOnlineQuery(connection, message.onlineRequest.peers)
+        return 'valid'
+      default:
+        if (message) this.#drop('unexpected')
+        connection.close()
+        return 'invalid'
+    }
+  }
+
+  /** The connection has ended: nobody waits on it any more. */
+  onClose(connection: ClientConnection): void {
+    this.introducer.waiting.drop(connection)
+  }
+
+  /** One line of the text console. @param replaceRelays looks names up and configures what it found */
+  onConsoleCommand(line: string, replaceRelays: (relays: readonly string[]) => void): string {
+    const subjects = {
+      relays: this.relays,
+      limiter: this.#limiter,
+      ipChanges: this.#ipChanges,
+      punchLog: this.#punchLog,
+      introducer: this.introducer,
+      replaceRelays,
+    }
+    return runConsoleCommand(line, subjects, this.ports.clock())
+  }
+
+  #push(id: PeerId, message: Uint8Array): PushOutcome {
+    const here = this.presence.find(id, this.ports.clock())
+    if (!here) return 'not-mine'
+    if (!here.online) return 'silent'
+    this.#datagrams.send(message, here.ip, here.port)
+    return 'pushed'
+  }
+
+  #answerNatTest(connection: ClientConnection, serial: number): void {
+    this.counters.natTests++
+    const { port } = connection.remote
+    const cu = this.serverList.isNewerThan(serial) ? { cu: this.#configUpdate() } : {}
+    connection.send(encodeRendezvous({ testNatResponse: { port, ...cu } }))
+    connection.close()
+  }
+
+  #answerOnlineQuery(connection: ClientConnection, peers: readonly string[]): void {
+    const { cluster, clock, events } = this.ports
+    this.counters.onlineQueries++
+    const nowMs = clock()
+    const online = peers.map((id) => this.presence.isOnline(id as PeerId, nowMs))
+    const finish = () => {
+      connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
+      connection.close()
+    }
+    const elsewhere = cluster.isAlone ? [] : [...online.keys()].filter((i) => !online[i])
+    if (elsewhere.length === 0) return finish()
+    cluster
+      .locate(elsewhere.map((i) => peers[i] as PeerId))
+      .then((locations) => {
+        for (const [k, i] of elsewhere.entries()) online[i] = locations[k] !== undefined
+        finish()
+      })
+      .catch((error: unknown) => {
+        // No answer leaves the client's list as it is; a wrong one would not.
+        events.unavailable('request', error)
+        connection.close()
+      })
+  }
+
+  #configUpdate() {
+    return { serial: this.serverList.serial, rendezvousServers: [...this.serverList.servers] }
+  }
+
+  #sendServerList(ip: string, port: number, datagrams: DatagramPort): void {
+    if (!this.#unproven.admit(ip, this.ports.clock())) {
+      this.#drop('unproven_address')
+      return
+    }
+    datagrams.send(encodeRendezvous({ configureUpdate: this.#configUpdate() }), ip, port)
+  }
+
+  #updateServerList({ serial, rendezvousServers }: rendezvous.ConfigUpdate): void {
+    if (serial <= this.serverList.serial) return
+    this.serverList.serial = serial
+    this.serverList.servers = rendezvousServers.filter((server) => server !== '')
+    this.ports.events.serverListUpdated(this.serverList.serial, this.serverList.servers)
+  }
+
+  #softwareUpdate(version: string, ip: string, port: number, datagrams: DatagramPort): void {
+    const { softwareUrl } = this.settings
+    if (softwareUrl === '' || version === this.#softwareVersion) return
+    if (!this.#unproven.admit(ip, this.ports.clock())) {
+      this.#drop('unproven_address')
+      return
+    }
+    datagrams.send(encodeRendezvous({ softwareUpdate: { url: softwareUrl } }), ip, port)
+  }
+
+  #decode(bytes: Uint8Array): RendezvousMessage | undefined {
+    try {
+      return decodeRendezvous(bytes)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#drop('malformed')
+      return undefined
+    }
+  }
+
+  #drop(reason: DropReason): void {
+    this.counters.drops[reason]++
+  }
+}
+
+/** RegisterPkResponse NOT_SUPPORT: devices register over UDP here. */
+const NOT_SUPPORTED = encodeRendezvous({ registerPkResponse: { result: 6 } })
+
+type AnswerMessage = Extract<RendezvousMessage, { union: 'punchHoleSent' | 'localAddr' | 'relayResponse' }>
+
+const ANSWER_KINDS = {
+  punchHoleSent: 'punch-hole-sent',
+  localAddr: 'local-addr',
+  relayResponse: 'relay-response',
+} as const
+
+function answerOf(message: AnswerMessage, payload: Uint8Array, from: Endpoint): DeviceAnswer {
+  const { socketAddr, id } = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
+  return { kind: ANSWER_KINDS[message.union], handle: socketAddr, id: id ?? '', message: payload, from }
+}

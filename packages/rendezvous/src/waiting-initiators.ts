@@ -1,0 +1,135 @@
+import { type Endpoint, mangleAddress, unmangleAddress } from '@tryst/protocol'
+import type { DeviceAnswer } from './cluster.ts'
+import type { ClientConnection } from './connection.ts'
+import type { PeerId } from './peer-identity.ts'
+import { sameBytes } from './register-pk.ts'
+
+/** What the device was sent: only answers that fit it are taken. */
+export type AskKind = 'punch' | 'local-address' | 'relay'
+
+/** One device that one controller waits for. */
+export interface Ask {
+  readonly id: PeerId
+  readonly kind: AskKind
+  readonly initiator: ClientConnection
+  /** `socket_addr` as the device got it: the controller's true address and a secret of ours. */
+  readonly handle: Uint8Array
+  readonly address: Endpoint
+  /** The device's address when it was asked. */
+  deviceIp: string
+}
+
+/** Draws a number of 32 bits that nobody can guess. */
+export type RandomUint32 = () => number
+
+/** Devices that one connection may wait for at once. */
+const MAX_ASKS_PER_CONNECTION = 32
+
+const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>> = {
+  punch: ['punch-hole-sent', 'relay-response'],
+  'local-address': ['local-addr', 'relay-response'],
+  relay: ['relay-response'],
+}
+
+/**
+ * Controllers that wait for a device's answer, found by the handle that the device got (docs/protocol.md, who may
+ * answer). They stay until their connection ends, since answers can come twice.
+ *
+ * A handle holds the controller's true IP, which devices check against their whitelists, and a secret: for IPv4 the 32
+ * bits of `tm`, which come back verbatim in PunchHoleSent and RelayResponse; where the device does not punch to the
+ * port, also the port, drawn at random, which even LocalAddr and IPv6 bring back.
+ */
+export class WaitingInitiators {
+  readonly #byConnection = new Map<ClientConnection, Ask[]>()
+  readonly #byAddress = new Map<string, Ask | Ask[]>()
+
+  constructor(private readonly random: RandomUint32) {}
+
+  /** Controllers that wait now. */
+  get size(): number {
+    return this.#byConnection.size
+  }
+
+  /**
+   * Notes that a connection waits for a device and makes the handle; repeats get the same one. Undefined when the
+   * connection waits for too many devices already.
+   */
+  ask(
+    initiator: ClientConnection,
+    id: PeerId,
+    { kind, needsTruePort, deviceIp }: { kind: AskKind; needsTruePort: boolean; deviceIp: string },
+  ): Ask | undefined {
+    let asks = this.#byConnection.get(initiator)
+    if (asks) {
+      for (const ask of asks) {
+        if (ask.id === id && ask.kind === kind && (ask.address.port === initiator.remote.port) === needsTruePort) {
+          ask.deviceIp = deviceIp
+          return ask
+        }
+      }
+      if (asks.length >= MAX_ASKS_PER_CONNECTION) return undefined
+    } else {
+      asks = []
+      this.#byConnection.set(initiator, asks)
+    }
+    const { ip } = initiator.remote
+    const address = needsTruePort ? initiator.remote : { ip, port: this.#secretPort(initiator.remote) }
+    const ask: Ask = { id, kind, initiator, handle: mangleAddress(address, this.random()), address, deviceIp }
+    asks.push(ask)
+    this.#index(ask)
+    return ask
+  }
+
+  /** The ask that an answer belongs to; undefined when nobody here waits for it. */
+  match({ kind, handle, id, from }: DeviceAnswer): Ask | undefined {
+    const { ip, port } = unmangleAddress(handle)
+    const found = this.#byAddress.get(`${ip}|${port}`)
+    if (!found) return undefined
+    for (const ask of Array.isArray(found) ? found : [found]) {
+      if (!FITTING_ANSWERS[ask.kind].includes(kind)) continue
+      if (id !== '' && id !== ask.id) continue
+      // A device encodes the address anew for LocalAddr; there the random port is the secret.
+      if (kind !== 'local-addr' && !sameBytes(ask.handle, handle)) continue
+      // A handle with the true port of an IPv6 controller holds no secret.
+      const isGuessable = ask.address.port === ask.initiator.remote.port && ip.includes(':')
+      if (isGuessable && from.ip !== ask.deviceIp) continue
+      return ask
+    }
+    return undefined
+  }
+
+  /** The connection has ended. */
+  drop(initiator: ClientConnection): void {
+    const asks = this.#byConnection.get(initiator)
+    if (!asks) return
+    this.#byConnection.delete(initiator)
+    for (const ask of asks) {
+      const key = keyOf(ask)
+      const found = this.#byAddress.get(key)
+      if (found === ask) this.#byAddress.delete(key)
+      else if (Array.isArray(found)) {
+        const rest = found.filter((other) => other !== ask)
+        if (rest.length === 0) this.#byAddress.delete(key)
+        else this.#byAddress.set(key, rest)
+      }
+    }
+  }
+
+  #index(ask: Ask): void {
+    const key = keyOf(ask)
+    const found = this.#byAddress.get(key)
+    if (!found) this.#byAddress.set(key, ask)
+    else if (Array.isArray(found)) found.push(ask)
+    else this.#byAddress.set(key, [found, ask])
+  }
+
+  /** A port other than 0 and the true one that no handle for this address has. */
+  #secretPort({ ip, port: truePort }: Endpoint): number {
+    for (;;) {
+      const port = this.random() & 0xffff
+      if (port !== 0 && port !== truePort && !this.#byAddress.has(`${ip}|${port}`)) return port
+    }
+  }
+}
+
+const keyOf = ({ address }: Ask) => `${address.ip}|${address.port}`
