@@ -1,29 +1,14 @@
 import { ProtocolError } from './errors.ts'
 import { encodeIdPk, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from './identity.ts'
-import { RECORD_OVERHEAD_BYTES, RecordLayer, SESSION_KEY_BYTES } from './record-layer.ts'
+import { RecordLayer } from './record-layer.ts'
+import { type BoxKeyPair, openSessionKey, sealSessionKey } from './session-key.ts'
 import { decodeSession, encodeSession, session } from './session-message.ts'
 import { sodium } from './sodium.ts'
-
-/** A pair for crypto_box, 32 bytes each; fresh for every connection. */
-export interface BoxKeyPair {
-  readonly publicKey: Uint8Array
-  readonly secretKey: Uint8Array
-}
 
 /** An id and a key that somebody signed for. */
 export interface SignedIdentity {
   readonly id: string
   readonly publicKey: Uint8Array
-}
-
-export function createBoxKeyPair(): BoxKeyPair {
-  const { publicKey, privateKey } = sodium.crypto_box_keypair()
-  return { publicKey, secretKey: privateKey }
-}
-
-/** The pair of a fixed secret key. @param secretKey 32 bytes */
-export function boxKeyPairOf(secretKey: Uint8Array): BoxKeyPair {
-  return { publicKey: sodium.crypto_scalarmult_base(secretKey), secretKey }
 }
 
 /** An Ed25519 pair in libsodium's form. @param seed 32 bytes */
@@ -91,12 +76,10 @@ export function controllerAnswer(
   return encodeSession({
     publicKey: {
       asymmetricValue: ours.publicKey,
-      symmetricValue: sodium.crypto_box_easy(sessionKey, ZERO_NONCE, identity.publicKey, ours.secretKey),
+      symmetricValue: sealSessionKey(sessionKey, identity.publicKey, ours),
     },
   })
 }
-
-const ZERO_NONCE = new Uint8Array(24)
 
 /**
  * What a device makes of the controller's first frame: the record layer from here on, or undefined when the session
@@ -115,16 +98,7 @@ export function readControllerAnswer(
   if (theirs.length === 0) return { records: undefined, keyUnconfirmed: true }
   if (theirs.length !== PUBLIC_KEY_BYTES) throw new ProtocolError(`a key of ${theirs.length} bytes`)
   return {
-    records: new RecordLayer(openSealedKey(message.publicKey?.symmetricValue, theirs, ours)),
+    records: new RecordLayer(openSessionKey(message.publicKey?.symmetricValue, theirs, ours)),
     keyUnconfirmed: false,
-  }
-}
-
-function openSealedKey(sealed: Uint8Array | null | undefined, theirs: Uint8Array, ours: BoxKeyPair): Uint8Array {
-  if (sealed?.length !== SESSION_KEY_BYTES + RECORD_OVERHEAD_BYTES) throw new ProtocolError('no sealed session key')
-  try {
-    return sodium.crypto_box_open_easy(sealed, ZERO_NONCE, theirs, ours.secretKey)
-  } catch (cause) {
-    throw new ProtocolError('the sealed session key does not open', { cause })
   }
 }

@@ -1,4 +1,7 @@
-/** A secret Ed25519 key that signs; how is left to the platform (Node's own is faster than WebAssembly). */
+/**
+ * A secret Ed25519 key that signs; how is left to the platform (Node's own takes 22 µs for an
+ * IdPk where libsodium's WebAssembly takes 30).
+ */
 export interface Signer {
   /** 32 bytes. */
   readonly publicKey: Uint8Array
@@ -47,14 +50,18 @@ export function encodeIdPk(id: string, publicKey: Uint8Array): Uint8Array {
   return bytes
 }
 
-/**
- * What the server vouches for: this id has this device key. A combined signature, 64 bytes and then the signed IdPk
- * (docs/protocol.md, signed identities).
- */
-export function signIdentity(signer: Signer, id: string, devicePublicKey: Uint8Array): Uint8Array {
-  const idPk = encodeIdPk(id, devicePublicKey)
-  const signed = new Uint8Array(SIGNATURE_BYTES + idPk.length)
-  signed.set(signer.sign(idPk))
-  signed.set(idPk, SIGNATURE_BYTES)
+/** A combined signature: 64 bytes, then the message that they are for. */
+export function combinedSignature(signer: Signer, message: Uint8Array): Uint8Array {
+  const signed = new Uint8Array(SIGNATURE_BYTES + message.length)
+  signed.set(signer.sign(message))
+  signed.set(message, SIGNATURE_BYTES)
   return signed
 }
+
+/**
+ * What the server vouches for: this id has this device key (docs/protocol.md, signed identities).
+ *
+ * @returns the combined signature of an IdPk
+ */
+export const signIdentity = (signer: Signer, id: string, devicePublicKey: Uint8Array): Uint8Array =>
+  combinedSignature(signer, encodeIdPk(id, devicePublicKey))

@@ -14,6 +14,7 @@ export { ProtocolError } from './errors.ts'
 export { encodeFrame, FrameDecoder, frameHeader, MAX_FRAME_PAYLOAD_BYTES } from './frame.ts'
 export { type Heartbeat, readHeartbeat } from './heartbeat.ts'
 export {
+  combinedSignature,
   encodeIdPk,
   PUBLIC_KEY_BYTES,
   SECRET_KEY_BYTES,
@@ -25,6 +26,7 @@ export {
   decodeRendezvous,
   encodeRendezvous,
   type OutgoingRendezvousMessage,
+  type RendezvousMembers,
   type RendezvousMessage,
   rendezvous,
 } from './rendezvous-message.ts'

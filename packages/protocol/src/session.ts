@@ -1,8 +1,5 @@
 export {
-  type BoxKeyPair,
-  boxKeyPairOf,
   controllerAnswer,
-  createBoxKeyPair,
   deviceHello,
   openCombined,
   openIdentity,
@@ -13,6 +10,7 @@ export {
 } from './handshake.ts'
 export { hashPassword, passwordProof } from './password.ts'
 export { RECORD_OVERHEAD_BYTES, RecordLayer, SESSION_KEY_BYTES } from './record-layer.ts'
+export { type BoxKeyPair, boxKeyPairOf, createBoxKeyPair, createSessionKey } from './session-key.ts'
 export {
   decodeSession,
   encodeSession,
