@@ -11,7 +11,9 @@ export interface Heartbeat {
  */
 export function readHeartbeat(datagram: Uint8Array, into: Heartbeat): boolean {
   const length = datagram.length
-  if (length < 5 || datagram[0] !== 0x32 || datagram[1] !== length - 2 || datagram[2] !== 0x0a) return false
+  // Lengths above 127 take two bytes; no stock client has such an id.
+  if (length < 5 || length > 0x81 || datagram[0] !== 0x32 || datagram[1] !== length - 2) return false
+  if (datagram[2] !== 0x0a) return false
   const idEnd = 4 + (datagram[3] as number)
   if (idEnd > length || idEnd === 4) return false
   into.idStart = 4
