@@ -4,8 +4,8 @@ import { sourcePrefix } from './source-prefix.ts'
 
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
-/** Sources that are remembered at once; some 30 MB when all are in use. */
-const MAX_SOURCES = 100_000
+/** Sources that each table remembers at once; some 10 MB for each when all are in use. */
+const MAX_SOURCES = 50_000
 
 interface Burst {
   accepted: number

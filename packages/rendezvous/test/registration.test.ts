@@ -1,0 +1,151 @@
+import { describe, expect, it } from '@jest/globals'
+import { rendezvous } from '@tryst/protocol'
+import { TestBench } from './test-bench.ts'
+
+const { Result } = rendezvous.RegisterPkResponse
+const HOME = '203.0.113.9'
+const ELSEWHERE = '203.0.113.77'
+
+describe('registration over UDP', () => {
+  it('asks an unknown device for its key, and not again once it has it', async () => {
+    const bench = new TestBench()
+    expect(await bench.heartbeat('123456789', HOME)).toBe(true)
+    expect(await bench.register('123456789', HOME)).toBe(Result.OK)
+    expect(await bench.heartbeat('123456789', HOME)).toBe(false)
+    expect(await bench.heartbeat('123456789', HOME, 2000)).toBe(false)
+  })
+
+  it('is online at once after RegisterPk when a restart finds the device known', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    bench.server.presence.remove('123456789' as never)
+    const writes = bench.identities.writes
+    expect(await bench.register('123456789', HOME)).toBe(Result.OK)
+    expect(bench.server.presence.isOnline('123456789' as never, bench.nowMs)).toBe(true)
+    expect(bench.identities.writes).toBe(writes)
+  })
+
+  it('asks for the key when the IP changes, but never because of loopback', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    expect(await bench.heartbeat('123456789', ELSEWHERE)).toBe(true)
+    expect(await bench.heartbeat('123456789', '::1')).toBe(false)
+    expect(await bench.register('123456789', ELSEWHERE)).toBe(Result.OK)
+    expect(bench.identities.rows.get('123456789' as never)?.ip).toBe(ELSEWHERE)
+  })
+
+  it('says OK only when the store has accepted the write', async () => {
+    const bench = new TestBench()
+    bench.identities.failing = true
+    expect(await bench.register('123456789', HOME)).toBe(Result.SERVER_ERROR)
+    bench.identities.failing = false
+    expect(await bench.register('123456789', HOME)).toBe(Result.OK)
+  })
+
+  it('refuses another uuid once for a source and is then silent', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    expect(await bench.register('123456789', ELSEWHERE, { uuid: 'other' })).toBe(Result.UUID_MISMATCH)
+    expect(await bench.register('123456789', ELSEWHERE, { uuid: 'other' })).toBeUndefined()
+    expect(await bench.register('123456789', ELSEWHERE, { uuid: 'other', port: 1001 })).toBe(Result.UUID_MISMATCH)
+    bench.nowMs += 30_000
+    expect(await bench.register('123456789', ELSEWHERE, { uuid: 'other' })).toBe(Result.UUID_MISMATCH)
+  })
+
+  it('accepts another key from the stored IP only', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.UUID_MISMATCH)
+    expect(await bench.register('123456789', HOME, { key: 2 })).toBe(Result.OK)
+  })
+
+  it('slows down changes of a key: three in a row, the next after 7 s', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    for (const key of [2, 3, 4]) expect(await bench.register('123456789', HOME, { key })).toBe(Result.OK)
+    expect(await bench.register('123456789', HOME, { key: 5 })).toBe(Result.TOO_FREQUENT)
+    expect(await bench.register('123456789', HOME, { key: 4 })).toBe(Result.OK)
+    bench.nowMs += 7_000
+    expect(await bench.register('123456789', HOME, { key: 5 })).toBe(Result.OK)
+  })
+
+  it('takes 32 new ids from an address in a row, and the 33rd a minute later', async () => {
+    const bench = new TestBench()
+    for (let i = 0; i < 32; i++) expect(await bench.register(`90000${100 + i}`, HOME)).toBe(Result.OK)
+    expect(await bench.register('90000999', HOME)).toBe(Result.TOO_FREQUENT)
+    expect(await bench.register('90000100', HOME)).toBe(Result.OK)
+    bench.nowMs += 60_001
+    expect(await bench.register('90000999', HOME)).toBe(Result.OK)
+  })
+
+  it('takes 300 known devices of one address back at once', async () => {
+    const bench = new TestBench()
+    for (let i = 0; i < 300; i++) {
+      if (i % 30 === 0) bench.nowMs += 60_001
+      expect(await bench.register(`8000${1000 + i}`, HOME)).toBe(Result.OK)
+    }
+    for (let i = 0; i < 300; i++) bench.server.presence.remove(`8000${1000 + i}` as never)
+    for (let i = 0; i < 300; i++) expect(await bench.register(`8000${1000 + i}`, HOME)).toBe(Result.OK)
+  })
+
+  it('stops looking up after 2,000 registrations of one address in a minute', async () => {
+    const bench = new TestBench()
+    for (let i = 0; i < 2_000; i++) await bench.register('123456789', HOME)
+    expect(await bench.register('123456789', HOME)).toBe(Result.TOO_FREQUENT)
+    expect(await bench.register('123456780', ELSEWHERE)).toBe(Result.OK)
+    expect(bench.events).toContain(`limitHit lookups-per-minute ${HOME}`)
+  })
+
+  it('refuses what is out of form in the words of the protocol', async () => {
+    const bench = new TestBench()
+    expect(await bench.register('12345', HOME)).toBe(Result.UUID_MISMATCH)
+    expect(await bench.register('x'.repeat(101), HOME)).toBe(Result.INVALID_ID_FORMAT)
+    expect(await bench.register('123456789', HOME, { uuid: 'u'.repeat(257) })).toBe(Result.INVALID_ID_FORMAT)
+    expect(await bench.datagram({ registerPk: { id: '123456789', uuid: new Uint8Array(3) } }, HOME)).toEqual([])
+    const shortKey = { id: '123456789', uuid: new Uint8Array(3), pk: new Uint8Array(31) }
+    const [answer] = await bench.datagram({ registerPk: shortKey }, HOME)
+    expect(answer?.registerPkResponse?.result).toBe(Result.INVALID_ID_FORMAT)
+    expect(bench.identities.rows.size).toBe(0)
+  })
+
+  it('refuses the newcomer, not a device that is there, when the table is full', async () => {
+    const bench = new TestBench({ maxDevices: 1 })
+    expect(await bench.register('123456789', HOME)).toBe(Result.OK)
+    expect(await bench.register('123456780', ELSEWHERE)).toBe(Result.SERVER_ERROR)
+    expect(await bench.heartbeat('123456789', HOME)).toBe(false)
+    expect(bench.identities.rows.size).toBe(1)
+  })
+})
+
+describe('leftovers over UDP', () => {
+  it('gives the server list to whoever holds an older one', async () => {
+    const bench = new TestBench({ serial: 5, rendezvousServers: ['203.0.113.1'] })
+    const [, update] = await bench.datagram({ registerPeer: { id: '123456789', serial: 4 } }, HOME)
+    expect(update?.configureUpdate).toMatchObject({ serial: 5, rendezvousServers: ['203.0.113.1'] })
+    expect(await bench.datagram({ registerPeer: { id: '123456789', serial: 5 } }, HOME)).toHaveLength(1)
+  })
+
+  it('is no amplifier: larger answers go to one address only now and then', async () => {
+    const bench = new TestBench({ softwareUrl: 'https://example.com/rustdesk-1.4.9.exe' })
+    let answers = 0
+    for (let i = 0; i < 100; i++) answers += (await bench.datagram({ softwareUpdate: { url: '1' } }, HOME)).length
+    expect(answers).toBe(20)
+    expect(await bench.datagram({ softwareUpdate: { url: '1.4.9' } }, ELSEWHERE)).toEqual([])
+  })
+
+  it('takes a new server list from loopback only', async () => {
+    const bench = new TestBench()
+    await bench.datagram({ configureUpdate: { serial: 9, rendezvousServers: ['a'] } }, HOME)
+    expect(bench.server.serverList.serial).toBe(0)
+    await bench.datagram({ configureUpdate: { serial: 9, rendezvousServers: ['a'] } }, '127.0.0.1')
+    expect(bench.server.serverList.serial).toBe(9)
+  })
+
+  it('answers neither garbage nor what does not belong there', async () => {
+    const bench = new TestBench()
+    bench.server.onDatagram(Uint8Array.of(0xff, 0xff), HOME, 1, bench.datagrams)
+    expect(await bench.datagram({ punchHoleRequest: { id: '123456789' } }, HOME)).toEqual([])
+    expect(await bench.datagram({ testNatRequest: {} }, HOME)).toEqual([])
+    expect(bench.server.counters.drops).toMatchObject({ malformed: 1, unexpected: 2 })
+  })
+})

@@ -1,0 +1,185 @@
+import {
+  decodeRendezvous,
+  type Endpoint,
+  encodeRendezvous,
+  type OutgoingRendezvousMessage,
+  type RendezvousMessage,
+  type Signer,
+} from '@tryst/protocol'
+import type { Cluster } from '../src/cluster.ts'
+import type { ClientConnection, DatagramPort } from '../src/connection.ts'
+import type { RendezvousEvents } from '../src/events.ts'
+import { type IdentityStore, type NewPeerIdentity, StoreUnavailableError } from '../src/identity-store.ts'
+import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
+import { RendezvousServer } from '../src/rendezvous-server.ts'
+import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
+
+/** Identities in a Map; `failing` makes every call fail, as a store that is away. */
+export class MemoryIdentities implements IdentityStore {
+  readonly rows = new Map<PeerId, PeerIdentity>()
+  failing = false
+  writes = 0
+
+  async find(id: PeerId) {
+    this.#check()
+    return this.rows.get(id)
+  }
+
+  async create(identity: NewPeerIdentity) {
+    this.#check()
+    const taken = this.rows.get(identity.id)
+    if (taken) return { created: false, identity: taken }
+    const stored = { ...copyOf(identity), guid: new Uint8Array(16) }
+    this.rows.set(identity.id, stored)
+    this.writes++
+    return { created: true, identity: stored }
+  }
+
+  async update(current: PeerIdentity, change: { publicKey: Uint8Array; ip: string }) {
+    this.#check()
+    if (this.rows.get(current.id) !== current) return false
+    this.rows.set(current.id, { ...current, publicKey: Uint8Array.from(change.publicKey), ip: change.ip })
+    this.writes++
+    return true
+  }
+
+  async close() {}
+
+  #check() {
+    if (this.failing) throw new StoreUnavailableError('the store is away')
+  }
+}
+
+const copyOf = (identity: NewPeerIdentity): NewPeerIdentity => ({
+  ...identity,
+  uuid: Uint8Array.from(identity.uuid),
+  publicKey: Uint8Array.from(identity.publicKey),
+})
+
+/** No other node. */
+export const alone: Cluster = {
+  isAlone: true,
+  join: async () => undefined,
+  claim: async () => undefined,
+  release: async () => undefined,
+  locate: async (ids) => ids.map(() => undefined),
+  push: async () => 'not-mine',
+  awaitAnswers: async () => undefined,
+  answer: async () => false,
+  leave: async () => undefined,
+}
+
+/** Marks what was signed: 64 bytes of 7. */
+export const signer: Signer = { publicKey: new Uint8Array(32), sign: () => new Uint8Array(64).fill(7) }
+
+/** A controller's or device's connection; keeps what it was sent. */
+export class TestConnection implements ClientConnection {
+  readonly received: RendezvousMessage[] = []
+  closed = false
+
+  constructor(
+    readonly remote: Endpoint,
+    readonly transport: 'tcp' | 'websocket' = 'tcp',
+  ) {}
+
+  send(payload: Uint8Array): void {
+    this.received.push(decodeRendezvous(payload))
+  }
+
+  close(): void {
+    this.closed = true
+  }
+}
+
+/** Everything around a RendezvousServer, with a clock that stands still until it is set. */
+export class TestBench {
+  nowMs = Date.UTC(2026, 0, 1)
+  readonly identities = new MemoryIdentities()
+  readonly events: string[] = []
+  /** Datagrams that left: `ip:port` and the message. */
+  readonly sent: { to: string; message: RendezvousMessage }[] = []
+  readonly server: RendezvousServer
+  #random = 1
+
+  constructor(settings: Partial<RendezvousSettings> = {}) {
+    const note =
+      (name: string) =>
+      (...details: unknown[]) =>
+        void this.events.push(
+          [name, ...details.map((detail) => (typeof detail === 'object' ? '' : detail))].join(' ').trim(),
+        )
+    const events: RendezvousEvents = {
+      registered: note('registered'),
+      uuidMismatch: note('uuidMismatch'),
+      keyMismatch: note('keyMismatch'),
+      ipChanged: note('ipChanged'),
+      serverListUpdated: note('serverListUpdated'),
+      limitHit: note('limitHit'),
+      unavailable: note('unavailable'),
+    }
+    this.server = new RendezvousServer(
+      {
+        expectedKey: 'KEY',
+        relayServers: ['relay.example:21117'],
+        fallbackRelay: '',
+        relayPort: 21117,
+        alwaysUseRelay: false,
+        lan: undefined,
+        serial: 0,
+        rendezvousServers: [],
+        softwareUrl: '',
+        limits: DEFAULT_REGISTRATION_LIMITS,
+        maxDevices: 1000,
+        ...settings,
+      },
+      {
+        identities: this.identities,
+        cluster: alone,
+        announcedRelays: { live: () => [] },
+        signer,
+        events,
+        clock: () => this.nowMs,
+        random: () => (this.#random = (this.#random * 1_664_525 + 1_013_904_223) >>> 0),
+        asciiText: (bytes, start, end) => String.fromCharCode(...bytes.subarray(start, end)),
+      },
+    )
+    void this.server.start(this.datagrams)
+  }
+
+  readonly datagrams: DatagramPort = {
+    send: (payload, ip, port) => void this.sent.push({ to: `${ip}:${port}`, message: decodeRendezvous(payload) }),
+  }
+
+  /** A datagram, and the answers to it once the store has been asked. */
+  async datagram(message: OutgoingRendezvousMessage, ip: string, port = 1000): Promise<RendezvousMessage[]> {
+    const before = this.sent.length
+    this.server.onDatagram(encodeRendezvous(message), ip, port, this.datagrams)
+    await this.settled()
+    return this.sent.slice(before).map(({ message: answer }) => answer)
+  }
+
+  async register(id: string, ip: string, { uuid = `uuid-${id}`, key = 1, port = 1000 } = {}) {
+    const registerPk = { id, uuid: new TextEncoder().encode(uuid), pk: new Uint8Array(32).fill(key) }
+    const [answer] = await this.datagram({ registerPk }, ip, port)
+    return answer?.registerPkResponse?.result
+  }
+
+  async heartbeat(id: string, ip: string, port = 1000) {
+    const [answer] = await this.datagram({ registerPeer: { id, serial: 3 } }, ip, port)
+    return answer?.registerPeerResponse?.requestPk
+  }
+
+  /** A message on a connection, and what it was sent by then. */
+  async message(connection: TestConnection, message: OutgoingRendezvousMessage): Promise<RendezvousMessage[]> {
+    const before = connection.received.length
+    this.server.onMessage(connection, encodeRendezvous(message))
+    await this.settled()
+    return connection.received.slice(before)
+  }
+
+  /** Promises that are settled by now have had their effect. */
+  async settled(): Promise<void> {
+    while (this.server.registrar.pending > 0) await Promise.resolve()
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+  }
+}
