@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+/** How a service ended: its exit status as a shell would show it, and the same in words. */
+export interface ServiceEnd {
+  readonly status: number
+  readonly words: string
+}
+
+export interface ServiceProcessOptions {
+  readonly name: string
+  /** The program; it is run by the Node that runs us. */
+  readonly program: string
+  readonly args: readonly string[]
+  /** Working directory: where the program keeps its files. */
+  readonly folder: string
+  readonly env: NodeJS.ProcessEnv
+}
+
+/**
+ * One service in a process of its own, so that a relay at full speed does not delay heartbeats. It says over the
+ * channel to its parent that it listens, gets its signals from us alone, and ends when we are gone.
+ */
+export class ServiceProcess {
+  readonly name: string
+  /** Settles when the service listens; rejects when it ends before that. */
+  readonly ready: Promise<void>
+  readonly ended: Promise<ServiceEnd>
+  readonly #child: ChildProcess
+
+  constructor({ name, program, args, folder, env }: ServiceProcessOptions) {
+    this.name = name
+    const exitWithParent = fileURLToPath(new URL('./exit-with-parent.js', import.meta.url))
+    const child = spawn(process.execPath, ['--import', exitWithParent, program, ...args], {
+      cwd: folder,
+      env,
+      // In a group of its own: a terminal sends Ctrl-C to the whole group, and a second signal means "at once".
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#child = child
+    this.ended = new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code, signal) => resolve(serviceEnd(code, signal)))
+    })
+    this.ready = new Promise((resolve, reject) => {
+      child.on('message', (message) => {
+        if (isReady(message)) resolve()
+      })
+      this.ended.then((end) => reject(new Error(`${name} ${end.words}`)), reject)
+    })
+    this.ready.catch(() => {}) // Whoever waits for it is told; nobody has to.
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+}
+
+function isReady(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'ready' in message && message.ready === true
+}
+
+function serviceEnd(code: number | null, signal: NodeJS.Signals | null): ServiceEnd {
+  if (signal !== null) return { status: 128 + constants.signals[signal], words: `was ended by ${signal}` }
+  return { status: code ?? 1, words: `ended with status ${code}` }
+}

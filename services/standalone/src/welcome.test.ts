@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals'
+import { decodeClientConfig } from '@tryst/protocol'
+import { reachWarnings, type Welcome, welcomeText } from './welcome.ts'
+
+const WELCOME: Welcome = {
+  key: 'A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=',
+  addresses: [{ host: 'hbbs.example.com', reach: 'everywhere' }],
+  idPort: 21116,
+  relayPort: 21117,
+  dataFolder: '/srv/tryst',
+  metrics: ['http://127.0.0.1:21120/metrics'],
+  warnings: [],
+}
+
+describe('the text that a start ends with', () => {
+  it('holds the key, the address and a text that clients can import', () => {
+    const lines = welcomeText(WELCOME).split('\n')
+    const config = lines.map((line) => decodeClientConfig(line)).find((found) => found !== undefined)
+    expect(config).toEqual({ host: 'hbbs.example.com', relay: '', api: '', key: WELCOME.key })
+    expect(lines).toContain(`  Key           ${WELCOME.key}`)
+    expect(lines).toContain('  ID server     hbbs.example.com')
+  })
+
+  it('names the ports that clients use, shifted with the ID server and the relay', () => {
+    const text = welcomeText({ ...WELCOME, idPort: 30000, relayPort: 40000 })
+    expect(text).toContain('TCP 29999, 30000, 40000; UDP 30000')
+    expect(text).toContain('TCP 30002, 40002 for clients that use WebSocket')
+    expect(text).toContain('hbbs.example.com:30000')
+  })
+
+  it('says that no key is needed where none is checked', () => {
+    expect(welcomeText({ ...WELCOME, key: '' })).toContain('no key is checked')
+  })
+
+  it('ends with the warnings', () => {
+    expect(welcomeText({ ...WELCOME, warnings: ['something'] }).trimEnd()).toMatch(/! something$/)
+  })
+})
+
+describe('warnings about the reach of the address', () => {
+  it('are silent for a public one', () => {
+    expect(reachWarnings(WELCOME.addresses, 'data/.env')).toEqual([])
+  })
+
+  it.each([
+    ['10.0.0.2', 'own network', /private address.*PUBLIC_HOST=.*data\/\.env/],
+    ['127.0.0.1', 'this machine', /Only clients on this machine.*PUBLIC_HOST=.*data\/\.env/],
+  ] as const)('name the remedy for %s', (host, reach, text) => {
+    expect(reachWarnings([{ host, reach }], 'data/.env')).toEqual([expect.stringMatching(text)])
+  })
+})

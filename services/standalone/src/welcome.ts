@@ -1,0 +1,63 @@
+import { encodeClientConfig } from '@tryst/protocol'
+import { renderUnicodeCompact } from 'uqr'
+import { asClientSetting, type ClientAddress } from './client-addresses.ts'
+
+/** What the person at the terminal needs to know to use the server. */
+export interface Welcome {
+  /** The public key that clients are given; empty when clients need none. */
+  readonly key: string
+  readonly addresses: readonly ClientAddress[]
+  readonly idPort: number
+  readonly relayPort: number
+  readonly dataFolder: string
+  readonly metrics: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/** The text printed when both services listen. */
+export function welcomeText(welcome: Welcome): string {
+  const { key, addresses, idPort, relayPort, dataFolder, metrics, warnings } = welcome
+  const settings = addresses.map(({ host }) => asClientSetting(host, idPort))
+  const config = encodeClientConfig({ host: settings[0] ?? '', key })
+  return [
+    '',
+    'Tryst is ready. In the client: Settings > Network > ID/Relay server',
+    '',
+    ...labelled('ID server', settings),
+    ...labelled('Key', [key === '' ? '(leave empty: no key is checked)' : key]),
+    '',
+    'Or import this text there (copy it, then the paste button), or scan it with a mobile client:',
+    '',
+    `  ${config}`,
+    '',
+    ...renderUnicodeCompact(`config=${config}`, { border: 2 })
+      .split('\n')
+      .map((line) => `  ${line}`),
+    '',
+    ...labelled('Ports to open', [
+      `TCP ${idPort - 1}, ${idPort}, ${relayPort}; UDP ${idPort}`,
+      `TCP ${idPort + 2}, ${relayPort + 2} for clients that use WebSocket without a proxy`,
+    ]),
+    ...labelled('Data', [dataFolder]),
+    ...labelled('Metrics', metrics),
+    ...(warnings.length === 0 ? [] : ['', ...warnings.map((warning) => `  ! ${warning}`)]),
+    '',
+  ].join('\n')
+}
+
+/** Warnings about where clients can be when they are given the best of these addresses. */
+export function reachWarnings(addresses: readonly ClientAddress[], settingsFile: string): readonly string[] {
+  const best = addresses[0]
+  const remedy = `Set PUBLIC_HOST=<name or address that clients use> in ${settingsFile}.`
+  if (best === undefined || best.reach === 'this machine') {
+    return [`Only clients on this machine can reach ${best?.host ?? 'the server'}. ${remedy}`]
+  }
+  if (best.reach === 'own network') {
+    return [`${best.host} is a private address: clients elsewhere cannot reach it. ${remedy}`]
+  }
+  return []
+}
+
+function labelled(label: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line, index) => `  ${(index === 0 ? label : '').padEnd(14)}${line}`)
+}
