@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto'
+import { decodeBase64, rendezvous } from '@tryst/protocol'
+import {
+  controllerAnswer,
+  createBoxKeyPair,
+  encodeSession,
+  openIdentity,
+  RecordLayer,
+  SESSION_KEY_BYTES,
+  type SignedIdentity,
+} from '@tryst/protocol/session'
+import { type Clock, systemClock } from './clock.ts'
+import { ConnectError } from './connect-error.ts'
+import { ControllerSession, type SessionKind } from './controller-session.ts'
+import { drawId } from './device-identity.ts'
+import { reachDevice } from './initiator.ts'
+import type { LinkTransport } from './link.ts'
+import { type NatType, testNat } from './nat-test.ts'
+import { queryOnline } from './online-query.ts'
+import { PeerStream } from './peer-stream.ts'
+import type { Network } from './rendezvous-link.ts'
+import type { ServerSettings } from './service-address.ts'
+import { CONNECT_LIMIT_MS } from './stock-client.ts'
+
+export interface ControllerOptions {
+  readonly server: ServerSettings
+  /** The controller's own id, shown to the device. Default: drawn at random. */
+  readonly id?: string
+  readonly name?: string
+  /** `websocket`: the client's WebSocket mode, in which every session is relayed. Default `tcp`. */
+  readonly transport?: LinkTransport
+  /** Default `asymmetric`, which most home networks are; `testNat()` finds out. */
+  readonly natType?: NatType
+  /** Address that all sockets are bound to. Default: any. */
+  readonly localAddress?: string
+  /** Access token of the account API. */
+  readonly token?: string
+  readonly clock?: Clock
+}
+
+export interface ConnectOptions {
+  /** Default: none, which asks the person at the device. */
+  readonly password?: string
+  /** Go through the relay without trying to connect directly. */
+  readonly forceRelay?: boolean
+  readonly kind?: SessionKind
+  /**
+   * What to do when the server vouches for no key of the device: `refuse` (default), or `accept` an unencrypted
+   * session, as a user does who confirms the client's question.
+   */
+  readonly unencrypted?: 'refuse' | 'accept'
+  readonly signal?: AbortSignal
+}
+
+const CONN_TYPES: Record<SessionKind, rendezvous.ConnType> = {
+  desktop: rendezvous.ConnType.DEFAULT_CONN,
+  fileTransfer: rendezvous.ConnType.FILE_TRANSFER,
+  terminal: rendezvous.ConnType.TERMINAL,
+}
+
+/** A controlling client: starts sessions with devices that are registered with its ID server. */
+export class Controller {
+  readonly id: string
+  readonly #network: Network
+  readonly #options: ControllerOptions
+  readonly #directFailures = new Map<string, number>()
+  readonly #sessions = new Set<ControllerSession>()
+  readonly #closing = new AbortController()
+  #natType: NatType
+
+  constructor(options: ControllerOptions) {
+    this.#options = options
+    this.id = options.id ?? drawId()
+    this.#natType = options.natType ?? 'asymmetric'
+    this.#network = {
+      server: options.server,
+      transport: options.transport ?? 'tcp',
+      clock: options.clock ?? systemClock,
+      localAddress: options.localAddress,
+    }
+  }
+
+  get natType(): NatType {
+    return this.#natType
+  }
+
+  /** Makes the NAT test and uses its outcome from here on. */
+  async testNat(): Promise<NatType> {
+    this.#natType = await testNat(this.#network, this.#closing.signal)
+    return this.#natType
+  }
+
+  /** Which of these ids are online; undefined when the server does not say. */
+  queryOnline(ids: readonly string[]): Promise<Map<string, boolean> | undefined> {
+    return queryOnline(this.#network, this.id, ids)
+  }
+
+  /**
+   * Opens a session with a device and logs in.
+   *
+   * @throws ConnectError with the text that a stock client shows; LoginRefusedError when the device answered that
+   *   the password is wrong, with the open session to try again on
+   */
+  async connect(deviceId: string, options: ConnectOptions = {}): Promise<ControllerSession> {
+    const kind = options.kind ?? 'desktop'
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal
+    const earlierFailures = this.#directFailures.get(deviceId) ?? 0
+    const reached = await reachDevice({
+      network: this.#network,
+      deviceId,
+      natType: this.#natType,
+      forceRelay: options.forceRelay ?? false,
+      connType: CONN_TYPES[kind],
+      token: this.#options.token ?? '',
+      earlierFailures,
+      signal,
+    })
+    if (reached.directFailed) this.#directFailures.set(deviceId, earlierFailures + 1)
+    const stream = new PeerStream(reached.link)
+    const cutOff = () => void reached.link.close()
+    signal.addEventListener('abort', cutOff)
+    try {
+      await shakeHands(stream, this.#verify(reached.signedIdentity, deviceId), options.unencrypted ?? 'refuse')
+      void reached.companion?.close()
+      const login = {
+        deviceId,
+        password: options.password,
+        ownId: this.id,
+        ownName: this.#options.name ?? 'Tryst',
+        kind,
+      }
+      const session = ControllerSession.create(stream, login, reached.path)
+      this.#sessions.add(session)
+      void session.ended.then(() => this.#sessions.delete(session))
+      await session.loggedIn()
+      return session
+    } catch (error) {
+      void reached.companion?.close()
+      if (!(error instanceof ConnectError && error.failure === 'login')) await reached.link.close()
+      throw signal.aborted ? new ConnectError('aborted', 'the attempt was given up', { cause: error }) : error
+    } finally {
+      signal.removeEventListener('abort', cutOff)
+    }
+  }
+
+  /** Ends all sessions and attempts; leaves no handle. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+  }
+
+  /** The device's identity, if the configured server vouches for exactly this device. */
+  #verify(signedIdentity: Uint8Array, deviceId: string): SignedIdentity | undefined {
+    const serverKey = decodeBase64(this.#options.server.key ?? '')
+    const identity = serverKey && openIdentity(signedIdentity, serverKey)
+    return identity?.id === deviceId ? identity : undefined
+  }
+}
+
+/**
+ * The controller's half of the handshake. Stock clients take the first frame for the device's identity whatever it is;
+ * what is wrong with it ends the attempt here, as the protocol's description recommends.
+ */
+async function shakeHands(
+  stream: PeerStream,
+  device: SignedIdentity | undefined,
+  unencrypted: 'refuse' | 'accept',
+): Promise<void> {
+  const { link } = stream
+  if (!device) {
+    if (unencrypted === 'refuse') {
+      throw new ConnectError(
+        'unencrypted',
+        'The server vouches for no key of the device: the handshake is not possible',
+      )
+    }
+    // A relay drops empty messages where one side is a WebSocket; there, an empty key says the same.
+    link.send(link.transport === 'websocket' ? encodeSession({ publicKey: {} }) : new Uint8Array(0))
+    return
+  }
+  const frame = await link.next(CONNECT_LIMIT_MS)
+  if (typeof frame === 'string') throw new ConnectError('handshake', 'Failed to secure connection: no handshake')
+  const sessionKey = new Uint8Array(randomBytes(SESSION_KEY_BYTES))
+  try {
+    link.send(controllerAnswer(frame, device, createBoxKeyPair(), sessionKey))
+  } catch (cause) {
+    throw new ConnectError('handshake', `Handshake failed: ${(cause as Error).message}`, { cause })
+  }
+  stream.encryptWith(new RecordLayer(sessionKey))
+}

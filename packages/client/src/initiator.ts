@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import { encodeRendezvous, type rendezvous } from '@tryst/protocol'
+import { ConnectError } from './connect-error.ts'
+import type { SessionPath } from './device-session.ts'
+import { directConnectLimitMs } from './direct-limit.ts'
+import { ENDED } from './inbox.ts'
+import type { Link } from './link.ts'
+import { encodeNatType, type NatType } from './nat-test.ts'
+import { judgePunchAnswer, type PunchVerdict } from './punch-answer.ts'
+import { isMessage, type Network, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
+import { CLIENT_VERSION, CONNECT_LIMIT_MS, PUNCH_WAITS_MS, RELAY_REQUEST_ATTEMPTS } from './stock-client.ts'
+import { dialTcp } from './tcp-link.ts'
+
+/** What an initiator says about itself and its wish. */
+export interface Initiation {
+  readonly network: Network
+  readonly deviceId: string
+  readonly natType: NatType
+  readonly forceRelay: boolean
+  readonly connType: rendezvous.ConnType
+  /** Access token of the account API. */
+  readonly token: string
+  /** Direct attempts to this device that failed before. */
+  readonly earlierFailures: number
+  readonly signal: AbortSignal
+}
+
+/** A link to the device, and what the server signed about it. */
+export interface Reached {
+  readonly link: Link
+  readonly path: SessionPath
+  readonly signedIdentity: Uint8Array
+  /** The connection to the ID server; stock clients close it after the handshake when the device began the relay. */
+  readonly companion: RendezvousLink | undefined
+  readonly directFailed: boolean
+}
+
+/** Finds a way to the device: directly after a punched hole, else through a relay. @throws ConnectError */
+export async function reachDevice(initiation: Initiation): Promise<Reached> {
+  const { network, signal } = initiation
+  const link = await RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
+    throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
+  })
+  const startedAtMs = network.clock.now()
+  const verdict = await askForDevice(link, initiation).catch(async (error: unknown) => {
+    await link.close()
+    throw error
+  })
+  if (verdict.kind === 'relay') {
+    const relayed = await enterRelay(verdict.relayServer, verdict.pairing, initiation).catch(async (error: unknown) => {
+      await link.close()
+      throw error
+    })
+    return {
+      link: relayed,
+      path: 'relay',
+      signedIdentity: verdict.signedIdentity,
+      companion: link,
+      directFailed: false,
+    }
+  }
+  const punchMs = network.clock.now() - startedAtMs
+  const { port } = link.link.local
+  // The port is needed for the device's address; a connection that is still closing does not stand in the way.
+  void link.close()
+  return connectDirectly(verdict, { punchMs, localPort: port }, initiation)
+}
+
+type Direct = Extract<PunchVerdict, { kind: 'direct' }>
+type Relay = Extract<PunchVerdict, { kind: 'relay' }>
+
+/** Up to three requests on one connection. */
+async function askForDevice(link: RendezvousLink, initiation: Initiation): Promise<Direct | Relay> {
+  let hasEnded = false
+  for (const waitMs of PUNCH_WAITS_MS) {
+    link.send(punchHoleRequest(initiation))
+    const answer = await link.receiveSkippingKeyExchange(waitMs)
+    if (initiation.signal.aborted) throw new ConnectError('aborted', 'the attempt was given up')
+    const verdict = judgePunchAnswer(answer)
+    if (verdict.kind === 'failed') throw verdict.error
+    if (verdict.kind !== 'again') return verdict
+    // Like a stock client, repeat once on the dead connection before giving up on it.
+    if (answer === ENDED && hasEnded) throw new ConnectError('serverClosed', 'Broken pipe (os error 32)')
+    hasEnded = answer === ENDED
+  }
+  throw new ConnectError('noAnswer', 'Failed to connect via rendezvous server: Please try later')
+}
+
+function punchHoleRequest({ network, deviceId, natType, forceRelay, connType, token }: Initiation) {
+  const isRelayed = forceRelay || network.transport === 'websocket'
+  return {
+    punchHoleRequest: {
+      id: deviceId,
+      natType: encodeNatType(isRelayed ? 'symmetric' : natType),
+      licenceKey: network.server.key ?? '',
+      connType,
+      token,
+      version: CLIENT_VERSION,
+      forceRelay: isRelayed,
+    },
+  }
+}
+
+async function connectDirectly(
+  verdict: Direct,
+  { punchMs, localPort }: { punchMs: number; localPort: number },
+  initiation: Initiation,
+): Promise<Reached> {
+  const { network, natType, earlierFailures, signal } = initiation
+  const { address, isLocal, deviceNat, relayServer, signedIdentity } = verdict
+  const hasRelay = relayServer !== ''
+  const limitMs = directConnectLimitMs({ isLocal, deviceNat, ownNat: natType, hasRelay, punchMs, earlierFailures })
+  const { clock, localAddress } = network
+  try {
+    // A WebSocket client has no direct path: it goes to the relay at once.
+    if (network.transport === 'tcp') {
+      const link = await dialTcp(address, { clock, limitMs, localAddress, localPort, signal })
+      return { link, path: 'direct', signedIdentity, companion: undefined, directFailed: false }
+    }
+  } catch (cause) {
+    if (!hasRelay) throw new ConnectError('noPath', 'Failed to make direct connection to remote desktop', { cause })
+  }
+  const link = await requestRelay(relayServer, signedIdentity.length > 0, initiation)
+  return { link, path: 'relay', signedIdentity, companion: undefined, directFailed: true }
+}
+
+/** Has the device come to the relay: up to three times, each on a new connection and with a new pairing. */
+async function requestRelay(relayServer: string, isSecure: boolean, initiation: Initiation): Promise<Link> {
+  const { network, deviceId, token, signal } = initiation
+  for (let attempt = 0; attempt < RELAY_REQUEST_ATTEMPTS; attempt++) {
+    const pairing = randomUUID()
+    const link = await RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
+      throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
+    })
+    try {
+      link.send({ requestRelay: { id: deviceId, uuid: pairing, relayServer, secure: isSecure, token } })
+      const answer = await link.receiveSkippingKeyExchange(CONNECT_LIMIT_MS)
+      if (signal.aborted) throw new ConnectError('aborted', 'the attempt was given up')
+      const response = isMessage(answer) ? answer.relayResponse : undefined
+      if (response?.refuseReason) {
+        throw new ConnectError(
+          'relayRefused',
+          `Failed to connect via relay server: ${response.refuseReason}: Please try later`,
+        )
+      }
+      if (response) {
+        void link.close()
+        return await enterRelay(relayServer, pairing, initiation)
+      }
+    } finally {
+      void link.close()
+    }
+  }
+  throw new ConnectError('relayTimeout', 'Failed to connect via relay server: Timeout: Please try later')
+}
+
+async function enterRelay(relayServer: string, pairing: string, initiation: Initiation): Promise<Link> {
+  const { network, deviceId, connType, signal } = initiation
+  try {
+    const link = await openLink(network, parseHostPort(relayServer, DEFAULT_RELAY_PORT), { signal })
+    const licenceKey = network.server.key ?? ''
+    link.send(encodeRendezvous({ requestRelay: { id: deviceId, uuid: pairing, licenceKey, connType } }))
+    return link
+  } catch (cause) {
+    throw new ConnectError('relayUnreachable', 'Failed to connect to relay server: Please try later', { cause })
+  }
+}

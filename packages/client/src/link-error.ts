@@ -1,0 +1,22 @@
+import { type Endpoint, formatEndpoint } from '@tryst/protocol'
+
+export type LinkFailure = 'refused' | 'timeout' | 'aborted'
+
+const WORDS: Record<LinkFailure, string> = {
+  refused: 'cannot be reached',
+  timeout: 'does not answer in time',
+  aborted: 'is no longer wanted',
+}
+
+/** A connection that did not come about. */
+export class LinkError extends Error {
+  override readonly name = 'LinkError'
+
+  constructor(
+    readonly reason: LinkFailure,
+    readonly target: Endpoint,
+    options?: ErrorOptions,
+  ) {
+    super(`${formatEndpoint(target)} ${WORDS[reason]}`, options)
+  }
+}

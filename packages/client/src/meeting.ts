@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type Socket } from 'node:net'
+import { type Endpoint, encodeRendezvous, mangleAddress } from '@tryst/protocol'
+import type { Clock } from './clock.ts'
+import type { SessionPath } from './device-session.ts'
+import type { Link } from './link.ts'
+import { encodeNatType, type NatType } from './nat-test.ts'
+import type { Reaction } from './reaction.ts'
+import { type Network, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
+import { CLIENT_VERSION, LISTEN_MS, NAT_OPENING_LIMIT_MS } from './stock-client.ts'
+import { dialTcp, TcpLink } from './tcp-link.ts'
+
+/** A link on which the initiator is, or will be, at the other end. */
+export interface Meeting {
+  readonly link: Link
+  readonly path: SessionPath
+  readonly isSecure: boolean
+  /** Stays open beside the session, as with stock devices. */
+  readonly companion?: RendezvousLink
+}
+
+export interface MeetingContext {
+  readonly network: Network
+  readonly id: string
+  readonly natType: NatType
+  readonly signal: AbortSignal
+}
+
+/** Carries out a reaction. Undefined when the initiator did not come. @throws LinkError when a server is not reached */
+export async function meet(reaction: Reaction, context: MeetingContext): Promise<Meeting | undefined> {
+  switch (reaction.kind) {
+    case 'ignore':
+      return undefined
+    case 'punch':
+      return punch(reaction, context)
+    case 'offerLocalAddress':
+      return offerLocalAddress(reaction, context)
+    case 'beginRelay':
+      return beginRelay(reaction, context)
+    case 'joinRelay':
+      return joinRelay(reaction, context)
+  }
+}
+
+/** Every answer to the server travels on a connection of its own. */
+const openAnswer = ({ network, signal }: MeetingContext) =>
+  RendezvousLink.open(network, idServer(network.server), { signal })
+
+async function punch(
+  { handle, initiator, relayServer }: Extract<Reaction, { kind: 'punch' }>,
+  context: MeetingContext,
+): Promise<Meeting | undefined> {
+  const { network, id, natType, signal } = context
+  const answer = await openAnswer(context)
+  const { local } = answer.link
+  await openNat(initiator, local.port, network, signal)
+  const arrival = awaitInitiator(local, network.clock, signal)
+  answer.send({
+    // The very bytes of the push: the server may have hidden a secret in them.
+    punchHoleSent: { socketAddr: handle, id, relayServer, natType: encodeNatType(natType), version: CLIENT_VERSION },
+  })
+  void answer.close()
+  return arrival
+}
+
+async function offerLocalAddress(
+  { initiator, relayServer }: Extract<Reaction, { kind: 'offerLocalAddress' }>,
+  context: MeetingContext,
+): Promise<Meeting | undefined> {
+  const answer = await openAnswer(context)
+  const { local } = answer.link
+  const arrival = awaitInitiator(local, context.network.clock, context.signal)
+  answer.send({
+    localAddr: {
+      // Other than in a punch, stock devices encode the address anew.
+      socketAddr: mangleAddress(initiator, clockTm()),
+      localAddr: mangleAddress(local, clockTm()),
+      relayServer,
+      id: context.id,
+      version: CLIENT_VERSION,
+    },
+  })
+  void answer.close()
+  return arrival
+}
+
+/** The low 32 bits of the microseconds since 1970, which stock clients mix into an address. */
+const clockTm = (): number => ((performance.timeOrigin + performance.now()) * 1_000) % 0x1_0000_0000
+
+async function beginRelay(
+  { handle, relayServer }: Extract<Reaction, { kind: 'beginRelay' }>,
+  context: MeetingContext,
+): Promise<Meeting> {
+  const pairing = randomUUID()
+  const companion = await openAnswer(context)
+  companion.send({
+    relayResponse: { socketAddr: handle, uuid: pairing, relayServer, id: context.id, version: CLIENT_VERSION },
+  })
+  return enterRelay(relayServer, pairing, { companion, isSecure: true }, context)
+}
+
+async function joinRelay(
+  { handle, relayServer, pairing, isSecure }: Extract<Reaction, { kind: 'joinRelay' }>,
+  context: MeetingContext,
+): Promise<Meeting> {
+  const companion = await openAnswer(context)
+  companion.send({ relayResponse: { socketAddr: handle, version: CLIENT_VERSION } })
+  return enterRelay(relayServer, pairing, { companion, isSecure }, context)
+}
+
+async function enterRelay(
+  relayServer: string,
+  pairing: string,
+  { companion, isSecure }: { companion: RendezvousLink; isSecure: boolean },
+  { network, signal }: MeetingContext,
+): Promise<Meeting> {
+  try {
+    const link = await openLink(network, parseHostPort(relayServer, DEFAULT_RELAY_PORT), { signal })
+    link.send(encodeRendezvous({ requestRelay: { uuid: pairing, licenceKey: network.server.key ?? '' } }))
+    return { link, path: 'relay', isSecure, companion }
+  } catch (error) {
+    await companion.close()
+    throw error
+  }
+}
+
+/** A short attempt towards the initiator from the port it will be given: it opens our NAT, and is refused as a rule. */
+async function openNat(initiator: Endpoint, localPort: number, network: Network, signal: AbortSignal): Promise<void> {
+  const { clock, localAddress } = network
+  const options = { clock, limitMs: NAT_OPENING_LIMIT_MS, localAddress, localPort, signal }
+  const link = await dialTcp(initiator, options).catch(() => undefined)
+  await link?.close()
+}
+
+/**
+ * Listens on the port that the server is being told and takes the first connection. Stock devices listen only after
+ * they have told the server and so miss an initiator that is fast; we listen a moment earlier, which nobody can see.
+ *
+ * The port still belongs to the connection to the server; SO_REUSEADDR on both lets us share it. Where the system does
+ * not allow that, nobody is met here and the initiator turns to the relay by itself.
+ */
+function awaitInitiator(local: Endpoint, clock: Clock, signal: AbortSignal): Promise<Meeting | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer({ allowHalfOpen: true })
+    const finish = (meeting: Meeting | undefined) => {
+      cancel()
+      signal.removeEventListener('abort', giveUp)
+      server.close()
+      resolve(meeting)
+    }
+    const giveUp = () => finish(undefined)
+    const cancel = clock.after(LISTEN_MS, giveUp)
+    signal.addEventListener('abort', giveUp)
+    server.once('connection', (socket: Socket) =>
+      finish({ link: new TcpLink(socket, clock), path: 'direct', isSecure: true }),
+    )
+    server.on('error', giveUp)
+    server.listen({ host: local.ip, port: local.port })
+    if (signal.aborted) giveUp()
+  })
+}

@@ -1,0 +1,70 @@
+import { type Endpoint, rendezvous, unmangleAddress } from '@tryst/protocol'
+import { ConnectError, type ConnectFailure } from './connect-error.ts'
+import { ENDED } from './inbox.ts'
+import { decodeNatType, type NatType } from './nat-test.ts'
+import { type Answer, isMessage } from './rendezvous-link.ts'
+
+/** What a controller makes of one answer to its PunchHoleRequest. */
+export type PunchVerdict =
+  /** The device waits at this address. */
+  | {
+      readonly kind: 'direct'
+      readonly address: Endpoint
+      readonly isLocal: boolean
+      readonly deviceNat: NatType
+      readonly relayServer: string
+      readonly signedIdentity: Uint8Array
+    }
+  /** The device is on its way to this relay. */
+  | {
+      readonly kind: 'relay'
+      readonly relayServer: string
+      readonly pairing: string
+      readonly signedIdentity: Uint8Array
+    }
+  /** Nothing usable came; the next attempt follows, at once where the wait was not used up. */
+  | { readonly kind: 'again' }
+  | { readonly kind: 'failed'; readonly error: ConnectError }
+
+const FAILURES: Record<number, readonly [ConnectFailure, string]> = {
+  [rendezvous.PunchHoleResponse.Failure.ID_NOT_EXIST]: ['idNotExist', 'ID does not exist'],
+  [rendezvous.PunchHoleResponse.Failure.OFFLINE]: ['offline', 'Remote desktop is offline'],
+  [rendezvous.PunchHoleResponse.Failure.LICENSE_MISMATCH]: ['keyMismatch', 'Key mismatch'],
+  [rendezvous.PunchHoleResponse.Failure.LICENSE_OVERUSE]: ['keyOveruse', 'Key overuse'],
+}
+
+/** Evaluates an answer in the order of stock clients (docs/protocol.md, PunchHoleResponse). */
+export function judgePunchAnswer(answer: Answer): PunchVerdict {
+  if (answer === ENDED || !isMessage(answer)) return { kind: 'again' }
+  if (answer.punchHoleResponse) return judgeResponse(answer.punchHoleResponse)
+  const response = answer.relayResponse
+  if (!response) return { kind: 'again' }
+  // Stock clients do not look at refuse_reason here: they fail for want of a relay's name.
+  if (!response.relayServer) return failed('relayUnreachable', 'Failed to connect to relay server: Please try later')
+  return {
+    kind: 'relay',
+    relayServer: response.relayServer,
+    pairing: response.uuid ?? '',
+    signedIdentity: response.pk ?? new Uint8Array(0),
+  }
+}
+
+function judgeResponse(response: rendezvous.PunchHoleResponse.$Properties): PunchVerdict {
+  if (response.socketAddr?.length) {
+    return {
+      kind: 'direct',
+      address: unmangleAddress(response.socketAddr),
+      isLocal: response.isLocal ?? false,
+      deviceNat: decodeNatType(response.natType),
+      relayServer: response.relayServer ?? '',
+      signedIdentity: response.pk ?? new Uint8Array(0),
+    }
+  }
+  if (response.otherFailure) return failed('otherFailure', response.otherFailure)
+  return failed(...(FAILURES[response.failure ?? 0] ?? (['unknownFailure', 'other punch hole failure'] as const)))
+}
+
+const failed = (failure: ConnectFailure, text: string): PunchVerdict => ({
+  kind: 'failed',
+  error: new ConnectError(failure, text),
+})

@@ -1,0 +1,84 @@
+import {
+  decodeRendezvous,
+  encodeRendezvous,
+  type OutgoingRendezvousMessage,
+  type RendezvousMessage,
+} from '@tryst/protocol'
+import { type Clock, TIMEOUT } from './clock.ts'
+import { ENDED } from './inbox.ts'
+import type { Link, LinkTransport } from './link.ts'
+import { type HostPort, resolveEndpoint, type ServerSettings, webSocketUrl } from './service-address.ts'
+import { CONNECT_LIMIT_MS } from './stock-client.ts'
+import { dialTcp } from './tcp-link.ts'
+import { dialWebSocket } from './web-socket-link.ts'
+
+/** How a peer reaches its servers. */
+export interface Network {
+  readonly server: ServerSettings
+  /** `websocket`: the client's WebSocket mode, in which it relays every session. */
+  readonly transport: LinkTransport
+  readonly clock: Clock
+  /** Address that all sockets are bound to. Default: any. */
+  readonly localAddress?: string | undefined
+}
+
+export interface OpenOptions {
+  readonly limitMs?: number
+  readonly localPort?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Connects to a service of the ID server or to a relay, by the transport of this network. @throws LinkError */
+export async function openLink(network: Network, target: HostPort, options: OpenOptions = {}): Promise<Link> {
+  const { clock, localAddress, server, transport } = network
+  const { limitMs = CONNECT_LIMIT_MS, localPort, signal } = options
+  const dial = { clock, limitMs, localAddress, localPort, signal }
+  if (transport === 'websocket') return dialWebSocket(webSocketUrl(target, server), dial)
+  return dialTcp(await resolveEndpoint(target), dial)
+}
+
+/** What `RendezvousLink.receive` gives: a message, or why there is none. `unreadable`: an empty or foreign frame. */
+export type Answer = RendezvousMessage | typeof ENDED | typeof TIMEOUT | 'unreadable'
+
+/** A link on which messages of the ID server's protocol travel, one in each payload. */
+export class RendezvousLink {
+  constructor(readonly link: Link) {}
+
+  static async open(network: Network, target: HostPort, options?: OpenOptions): Promise<RendezvousLink> {
+    return new RendezvousLink(await openLink(network, target, options))
+  }
+
+  send(message: OutgoingRendezvousMessage): void {
+    this.link.send(encodeRendezvous(message))
+  }
+
+  async receive(limitMs: number): Promise<Answer> {
+    const payload = await this.link.next(limitMs)
+    return payload === ENDED || payload === TIMEOUT ? payload : this.read(payload)
+  }
+
+  /** Reads a payload that was taken from the link itself. */
+  read(payload: Uint8Array): RendezvousMessage | 'unreadable' {
+    if (payload.length === 0) return 'unreadable'
+    try {
+      return decodeRendezvous(payload)
+    } catch {
+      return 'unreadable'
+    }
+  }
+
+  /**
+   * The next message, skipping one offer of encryption (docs/protocol.md, KeyExchange): paths without a handshake
+   * read like this, and wait the whole limit again behind the offer.
+   */
+  async receiveSkippingKeyExchange(limitMs: number): Promise<Answer> {
+    const answer = await this.receive(limitMs)
+    return isMessage(answer) && answer.union === 'keyExchange' ? this.receive(limitMs) : answer
+  }
+
+  close(): Promise<void> {
+    return this.link.close()
+  }
+}
+
+export const isMessage = (answer: Answer): answer is RendezvousMessage => typeof answer === 'object'
