@@ -1,0 +1,6 @@
+export type { DatabaseFailureReason } from './database-failure.ts'
+export { InProcessCluster, InProcessHub } from './in-process-cluster.ts'
+export { InProcessRelayDirectory } from './in-process-relay-directory.ts'
+export { LoneNode } from './lone-node.ts'
+export { DatabaseOpenError, type Durability } from './open-database.ts'
+export { SqliteIdentityStore, type SqliteIdentityStoreOptions } from './sqlite-identity-store.ts'

@@ -1,0 +1,28 @@
+import type { Cluster, Location, PeerId, PushOutcome } from '@tryst/rendezvous'
+
+/** The cluster of a server that is the only one: there is nobody to ask and nothing to remember. */
+export class LoneNode implements Cluster {
+  readonly isAlone = true
+
+  async join(): Promise<void> {}
+
+  async claim(): Promise<void> {}
+
+  async release(): Promise<void> {}
+
+  async locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
+    return ids.map(() => undefined)
+  }
+
+  async push(): Promise<PushOutcome> {
+    return 'not-mine'
+  }
+
+  async awaitAnswers(): Promise<void> {}
+
+  async answer(): Promise<boolean> {
+    return false
+  }
+
+  async leave(): Promise<void> {}
+}

@@ -1,0 +1,151 @@
+import { randomFillSync } from 'node:crypto'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import {
+  type IdentityStore,
+  type NewPeerIdentity,
+  type PeerId,
+  type PeerIdentity,
+  StoreUnavailableError,
+} from '@tryst/rendezvous'
+import { BatchedWriter } from './batched-writer.ts'
+import { describeFailure, failure } from './database-failure.ts'
+import { type Durability, openDatabase } from './open-database.ts'
+import { ipOfPeerInfo, peerInfo } from './peer-info.ts'
+
+export interface SqliteIdentityStoreOptions {
+  readonly path: string
+  /** Default `normal`. */
+  readonly durability?: Durability
+}
+
+/**
+ * The identities of devices in a database of the reference server. The death of the process loses nothing that was
+ * acknowledged (`Durability` says what a power cut may cost). Measured on a virtual machine with an SSD, one
+ * registration after the other costs 20 µs with `normal` and 190 µs with `full`; 50 in one turn of the event loop cost
+ * 8 and 11 µs each, since they share a transaction.
+ */
+export class SqliteIdentityStore implements IdentityStore {
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #writer: BatchedWriter
+  readonly #select: StatementSync
+  readonly #insert: StatementSync
+  readonly #update: StatementSync
+  #isClosed = false
+
+  /** Creates the database when there is none; throws DatabaseOpenError when it can't be used. */
+  constructor({ path, durability = 'normal' }: SqliteIdentityStoreOptions) {
+    this.#path = path
+    this.#db = openDatabase(path, durability)
+    this.#writer = new BatchedWriter(this.#db)
+    // Other programs that imported rows may have stored texts where the reference stores blobs; it reads both.
+    this.#select = this.#db.prepare(
+      'SELECT guid, CAST(uuid AS blob) AS uuid, CAST(pk AS blob) AS pk, info FROM peer WHERE id = ?',
+    )
+    this.#insert = this.#db.prepare(
+      'INSERT INTO peer (guid, id, uuid, pk, info) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+    )
+    this.#update = this.#db.prepare(
+      'UPDATE peer SET pk = ?, info = ? WHERE id = ? AND CAST(uuid AS blob) = ? AND CAST(pk AS blob) = ?',
+    )
+  }
+
+  async find(id: PeerId): Promise<PeerIdentity | undefined> {
+    // What another call has written but not yet committed is told only when it is certain.
+    if (this.#writer.isPending(id)) return this.#write(id, () => this.#read(id))
+    try {
+      this.#refuseWhenClosed()
+      return this.#read(id)
+    } catch (error) {
+      throw this.#unavailable(error)
+    }
+  }
+
+  async create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: PeerIdentity }> {
+    const { id, ip } = identity
+    const uuid = Uint8Array.from(identity.uuid)
+    const publicKey = Uint8Array.from(identity.publicKey)
+    return this.#write(id, () => {
+      const guid = newGuid()
+      const { changes } = this.#insert.run(guid, id, uuid, publicKey, peerInfo(ip))
+      if (changes === 1) return { created: true, identity: { id, guid, uuid, publicKey, ip } }
+      const existing = this.#read(id)
+      if (!existing) throw new Error(`the row of ${id} was neither added nor found`)
+      return { created: false, identity: existing }
+    })
+  }
+
+  async update(
+    current: PeerIdentity,
+    change: { readonly publicKey: Uint8Array; readonly ip: string },
+  ): Promise<boolean> {
+    const { id } = current
+    const uuid = Uint8Array.from(current.uuid)
+    const before = Uint8Array.from(current.publicKey)
+    const after = Uint8Array.from(change.publicKey)
+    const info = peerInfo(change.ip)
+    return this.#write(id, () => this.#update.run(after, info, id, uuid, before).changes === 1)
+  }
+
+  /** How many devices are stored. Reads the whole index: for the log at start. */
+  count(): number {
+    return Number(this.#db.prepare('SELECT count(*) AS peers FROM peer').get()?.peers)
+  }
+
+  /** Leaves everything in the main file, so that the folder can be copied. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#writer.flush()
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch (error) {
+      throw this.#unavailable(error)
+    } finally {
+      this.#db.close()
+    }
+  }
+
+  #read(id: PeerId): PeerIdentity | undefined {
+    const row = this.#select.get(id)
+    if (!row) return undefined
+    const { guid, uuid, pk, info } = row
+    return {
+      id,
+      guid: bytes(guid),
+      uuid: bytes(uuid),
+      publicKey: bytes(pk),
+      ip: typeof info === 'string' ? ipOfPeerInfo(info) : '',
+    }
+  }
+
+  async #write<T>(id: PeerId, action: () => T): Promise<T> {
+    try {
+      this.#refuseWhenClosed()
+      return await this.#writer.run(id, action)
+    } catch (error) {
+      throw this.#unavailable(error)
+    }
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#isClosed) throw new StoreUnavailableError(failure('closed', this.#path).text)
+  }
+
+  #unavailable(error: unknown): StoreUnavailableError {
+    if (error instanceof StoreUnavailableError) return error
+    return new StoreUnavailableError(describeFailure(error, this.#path).text, { cause: error })
+  }
+}
+
+/** A random UUID (version 4) in its 16 bytes. */
+function newGuid(): Uint8Array {
+  const guid = randomFillSync(new Uint8Array(16))
+  guid[6] = ((guid[6] ?? 0) & 0x0f) | 0x40
+  guid[8] = ((guid[8] ?? 0) & 0x3f) | 0x80
+  return guid
+}
+
+function bytes(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : new Uint8Array()
+}
