@@ -1,0 +1,116 @@
+import { type ConfigOf, setting } from './setting.ts'
+import { keySetting, sharedSettings } from './shared-settings.ts'
+import { positiveNumber, text, wholeNumber } from './value-schemas.ts'
+
+const DEFAULT_PORT = 21_117
+/** PORT + 2 is listened on too. */
+const MAX_PORT = 65_533
+
+const isPositiveWholeNumber = (value: string) => /^0*[1-9]\d*$/.test(value.trim())
+
+/** Limits are in 1024 x 1024 bits per second, as the reference counts them; fractions are fine. */
+const bandwidth = positiveNumber({ max: 1_000_000, example: '32 or 0.5' })
+
+/** Everything the relay can be told; one entry is all that a new setting needs. */
+export const hbbrSettings = {
+  port: setting({
+    variable: 'PORT',
+    flag: { short: 'p', long: 'port', value: 'number' },
+    schema: wholeNumber({ min: 1, max: MAX_PORT }),
+    // The variable names the ID server's port, so that one .env serves both programs.
+    variableSchema: text.transform((value, context) => {
+      if (!isPositiveWholeNumber(value)) return DEFAULT_PORT
+      const port = Number(value) + 1
+      if (port <= MAX_PORT) return port
+      context.addIssue({ code: 'custom', message: `use a whole number from 1 to ${MAX_PORT - 1}` })
+      return DEFAULT_PORT
+    }),
+    fallback: DEFAULT_PORT,
+    warning: (value) =>
+      isPositiveWholeNumber(value) ? undefined : `is no port number and is ignored; the relay uses ${DEFAULT_PORT}`,
+    meaning:
+      "Relay port. The flag is the port itself; the variable is the ID server's, and the relay takes PORT + 1. The port + 2 (WebSocket) is listened on too.",
+    reason: 'Clients assume 21117 where a relay is named without a port.',
+  }),
+  key: setting({
+    ...keySetting,
+    fallback: '',
+    fallbackText: 'empty: anybody may use the relay; `npm start`: `_`',
+    meaning:
+      'What both sides of a session have to present. Empty: nothing. `-` or `_`: the public key of the key files. 64 bytes in base64: the public half of that secret key. Anything else: exactly that text. Use what the ID server uses.',
+    reason: "The reference's default.",
+  }),
+  singleBandwidthMibps: setting({
+    variable: 'SINGLE_BANDWIDTH',
+    schema: bandwidth,
+    fallback: 128,
+    meaning: 'Limit of one session in each direction, in 1024 x 1024 bits per second.',
+  }),
+  totalBandwidthMibps: setting({
+    variable: 'TOTAL_BANDWIDTH',
+    schema: bandwidth,
+    fallback: 1024,
+    meaning: 'Limit of all sessions together in each direction, in 1024 x 1024 bits per second.',
+  }),
+  limitSpeedMibps: setting({
+    variable: 'LIMIT_SPEED',
+    schema: bandwidth,
+    fallback: 32,
+    meaning: 'Limit of a session that is blacklisted or was downgraded, in 1024 x 1024 bits per second.',
+  }),
+  downgradeThreshold: setting({
+    variable: 'DOWNGRADE_THRESHOLD',
+    schema: positiveNumber({ max: 1_000, example: '0.66' }),
+    fallback: 0.66,
+    meaning:
+      'A session whose average is above this fraction of SINGLE_BANDWIDTH is downgraded to LIMIT_SPEED; whole hundredths count.',
+  }),
+  downgradeStartCheckSeconds: setting({
+    variable: 'DOWNGRADE_START_CHECK',
+    schema: wholeNumber({ min: 1, max: 2_147_483_647 }),
+    fallback: 1_800,
+    meaning: 'Age in seconds before which a session is never downgraded.',
+  }),
+  publicHost: sharedSettings.publicHost,
+  bind: sharedSettings.bind,
+  console: sharedSettings.console,
+  trustedProxies: sharedSettings.trustedProxies,
+  metricsBind: sharedSettings.metricsBind,
+  logLevel: sharedSettings.logLevel,
+  logFormat: sharedSettings.logFormat,
+  drainSeconds: sharedSettings.drainSeconds,
+  connectionsPerSource: sharedSettings.connectionsPerSource,
+  connectionsTotal: setting({
+    variable: 'RELAY_CONNECTIONS_TOTAL',
+    schema: wholeNumber({ min: 2, max: 10_000_000 }),
+    fallback: 20_000,
+    meaning:
+      'TCP and WebSocket connections at once, two a session. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
+    reason:
+      '10,000 sessions; about 2 GiB when all of them move data. The descriptor limit of the process must be higher.',
+  }),
+  firstMessageTimeoutMs: sharedSettings.firstMessageTimeoutMs,
+  firstMessageMaxBytes: setting({
+    variable: 'RELAY_FIRST_MESSAGE_MAX_BYTES',
+    schema: wholeNumber({ min: 512, max: 1_048_576 }),
+    fallback: 4_096,
+    meaning: 'Largest first message of a connection; refused before anything is allocated.',
+    reason: 'A request for a relay takes some 150 bytes.',
+  }),
+  waitingPerSource: setting({
+    variable: 'WAITING_PER_SOURCE',
+    schema: wholeNumber({ min: 1, max: 1_000_000 }),
+    fallback: 500,
+    meaning: 'Connections from one address (IPv6: /64) that wait for their partner at once.',
+    reason: 'Partners come within a round trip of one another, so 500 at once are a large company after a restart.',
+  }),
+  waitingTotal: setting({
+    variable: 'WAITING_TOTAL',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 5_000,
+    meaning: 'Connections that wait for their partner at once; beyond it the newcomer is refused.',
+    reason: 'A quarter of the connections: the rest stays free for sessions.',
+  }),
+}
+
+export type HbbrConfig = ConfigOf<typeof hbbrSettings>

@@ -1,0 +1,231 @@
+import { type ConfigOf, setting } from './setting.ts'
+import { keySetting, sharedSettings } from './shared-settings.ts'
+import {
+  ipAddress,
+  ipv4Network,
+  oneOf,
+  secondsAsMs,
+  selfTestTarget,
+  serverList,
+  sqlitePath,
+  trimmedText,
+  wholeNumber,
+} from './value-schemas.ts'
+
+const DAY_SECONDS = 86_400
+
+/** Everything the ID server can be told; one entry is all that a new setting needs. */
+export const hbbsSettings = {
+  port: setting({
+    variable: 'PORT',
+    flag: { short: 'p', long: 'port', value: 'number' },
+    // PORT - 2 is the API's, PORT - 1 and PORT + 2 are listened on.
+    schema: wholeNumber({ min: 3, max: 65_533 }),
+    fallback: 21_116,
+    meaning:
+      'Main port, UDP and TCP. PORT - 1 (NAT test) and PORT + 2 (WebSocket) are listened on too; the relay expects PORT + 1.',
+    reason: 'Clients assume 21116 where their setting names no port, and derive the other ports from it.',
+  }),
+  key: setting({
+    ...keySetting,
+    fallback: '-',
+    meaning:
+      'What controllers have to present. `-` or `_`: the public key of the key files, which are made when missing. Empty: nothing. 64 bytes in base64: that secret key, without files. Anything else: exactly that text, and sessions are not signed.',
+  }),
+  relayServers: setting({
+    variable: 'RELAY_SERVERS',
+    flag: { short: 'r', long: 'relay-servers', value: 'list' },
+    schema: serverList,
+    fallback: Object.freeze([]) as readonly string[],
+    fallbackText: 'announced relays, else `PUBLIC_HOST:PORT + 1`, else what clients assume',
+    meaning: 'Relays that clients are told, `host` or `host:port` with commas between them.',
+  }),
+  rmemBytes: setting({
+    variable: 'RMEM',
+    flag: { short: 'M', long: 'rmem', value: 'bytes' },
+    schema: wholeNumber({ min: 0, max: 2_147_483_647 }),
+    fallback: 0,
+    meaning: 'UDP receive buffer in bytes; 0 leaves it to the system, whose upper limit (net.core.rmem_max) applies.',
+  }),
+  serial: setting({
+    variable: 'SERIAL',
+    flag: { short: 's', long: 'serial', value: 'number' },
+    schema: wholeNumber({ min: 0, max: 2_147_483_647 }),
+    fallback: 0,
+    meaning: 'Deprecated: version of the server list; clients with a smaller one are sent RENDEZVOUS_SERVERS.',
+  }),
+  rendezvousServers: setting({
+    variable: 'RENDEZVOUS_SERVERS',
+    flag: { short: 'R', long: 'rendezvous-servers', value: 'list' },
+    schema: serverList,
+    fallback: Object.freeze([]) as readonly string[],
+    fallbackText: 'empty',
+    meaning: 'Deprecated: server list that is sent to clients.',
+  }),
+  softwareUrl: setting({
+    variable: 'SOFTWARE_URL',
+    flag: { short: 'u', long: 'software-url', value: 'url' },
+    schema: trimmedText,
+    fallback: '',
+    fallbackText: 'empty',
+    meaning: 'Deprecated: where old clients download a newer one.',
+  }),
+  mask: setting({
+    variable: 'MASK',
+    flag: { long: 'mask', value: 'cidr' },
+    schema: ipv4Network,
+    fallback: undefined,
+    fallbackText: 'none',
+    meaning: 'Deprecated: IPv4 network of the clients that stand behind the same NAT as this server.',
+  }),
+  localIp: setting({
+    variable: 'LOCAL_IP',
+    schema: ipAddress,
+    fallback: undefined,
+    fallbackText: 'first local address found',
+    meaning: 'Address of this server inside MASK; used only together with it.',
+  }),
+  alwaysUseRelay: setting({
+    variable: 'ALWAYS_USE_RELAY',
+    schema: sharedSettings.console.schema,
+    fallback: false,
+    fallbackText: 'N',
+    meaning: 'Y: every session goes through a relay, no hole is punched.',
+  }),
+  testHbbs: setting({
+    variable: 'TEST_HBBS',
+    schema: selfTestTarget,
+    fallback: undefined,
+    fallbackText: 'none',
+    warning: () =>
+      'accepted and not used: there is no self-test over UDP; /livez and /readyz (METRICS_BIND) are its successors',
+    meaning:
+      'Accepted and not used. The reference tests itself over UDP and exits on failure; here /livez and /readyz tell.',
+  }),
+  dbPath: setting({
+    variable: 'DB_URL',
+    schema: sqlitePath,
+    fallback: './db_v2.sqlite3',
+    meaning: 'SQLite file of the devices; `sqlite://path` is understood.',
+  }),
+  maxDatabaseConnections: setting({
+    variable: 'MAX_DATABASE_CONNECTIONS',
+    schema: wholeNumber({ min: 1, max: 1_000_000 }),
+    fallback: 1,
+    warning: () => 'accepted and not used: one connection writes in batches, which is faster than several',
+    meaning: 'Accepted and not used: one connection writes in batches.',
+  }),
+  sqliteSync: setting({
+    variable: 'SQLITE_SYNC',
+    schema: oneOf(['normal', 'full']),
+    fallback: 'normal',
+    meaning:
+      'normal: the death of the process loses nothing, a power failure may lose the last registrations. full: neither does; every batch of writes waits for the disk.',
+    reason: 'About 13 µs instead of 165 µs for a single registration.',
+  }),
+  publicHost: sharedSettings.publicHost,
+  bind: sharedSettings.bind,
+  console: sharedSettings.console,
+  trustedProxies: sharedSettings.trustedProxies,
+  metricsBind: sharedSettings.metricsBind,
+  logLevel: sharedSettings.logLevel,
+  logFormat: sharedSettings.logFormat,
+  drainSeconds: sharedSettings.drainSeconds,
+  connectionsPerSource: sharedSettings.connectionsPerSource,
+  connectionsTotal: setting({
+    variable: 'CONNECTIONS_TOTAL',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 50_000,
+    meaning:
+      'TCP and WebSocket connections at once. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
+    reason:
+      'Devices on UDP need none; about 1 GiB when all are used. The descriptor limit of the process must be higher.',
+  }),
+  firstMessageTimeoutMs: sharedSettings.firstMessageTimeoutMs,
+  firstMessageMaxBytes: setting({
+    variable: 'FIRST_MESSAGE_MAX_BYTES',
+    schema: wholeNumber({ min: 1_024, max: 16_777_216 }),
+    fallback: 65_536,
+    meaning:
+      'Largest message of a connection that has not proved to be a client; refused before anything is allocated.',
+    reason: 'An online query for thousands of devices fits.',
+  }),
+  maxDevices: setting({
+    variable: 'MAX_DEVICES',
+    schema: wholeNumber({ min: 1, max: 50_000_000 }),
+    fallback: 1_000_000,
+    meaning: 'Devices kept in memory at once; beyond it a device that is not known yet is refused.',
+    reason: 'About 400 MB of memory when all are used.',
+  }),
+  idMaxBytes: setting({
+    variable: 'ID_MAX_BYTES',
+    schema: wholeNumber({ min: 6, max: 100 }),
+    fallback: 100,
+    meaning: 'Longest id of a device.',
+    reason: "The width of the database's column.",
+  }),
+  uuidMaxBytes: setting({
+    variable: 'UUID_MAX_BYTES',
+    schema: wholeNumber({ min: 32, max: 4_096 }),
+    fallback: 256,
+    meaning: 'Longest device identity (uuid).',
+    reason:
+      'Stock clients send a machine id or a key, some 32 to 64 bytes; it is stored, so a stranger must not choose its size.',
+  }),
+  lookupsPerMinute: setting({
+    variable: 'LOOKUPS_PER_MINUTE',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 2_000,
+    meaning: 'Registrations from one address (IPv6: /64) that are looked up in a minute, known devices included.',
+    reason:
+      '300 known devices behind one address are all back within 20 s of a restart, and a stranger cannot keep the database busy.',
+  }),
+  newIdsPerWindow: setting({
+    variable: 'NEW_IDS_PER_WINDOW',
+    schema: wholeNumber({ min: 1, max: 1_000_000 }),
+    fallback: 31,
+    meaning:
+      'New ids from one address, after its first, with less than NEW_ID_WINDOW_SECONDS between one and the next.',
+    reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
+  }),
+  newIdWindowMs: setting({
+    variable: 'NEW_ID_WINDOW_SECONDS',
+    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
+    fallback: 60_000,
+    fallbackText: '60',
+    meaning: 'Pause after which NEW_IDS_PER_WINDOW counts anew.',
+    reason: "The reference's limit.",
+  }),
+  newIdsPerDay: setting({
+    variable: 'NEW_IDS_PER_DAY',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 300,
+    meaning: 'Different new ids from one address in a day.',
+    reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
+  }),
+  keyChangesInARow: setting({
+    variable: 'KEY_CHANGES_IN_A_ROW',
+    schema: wholeNumber({ min: 1, max: 1_000 }),
+    fallback: 3,
+    meaning: 'Accepted changes of one device in a row; the next waits KEY_CHANGE_PAUSE_SECONDS.',
+    reason: "The reference's limit.",
+  }),
+  keyChangePauseMs: setting({
+    variable: 'KEY_CHANGE_PAUSE_SECONDS',
+    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
+    fallback: 7_000,
+    fallbackText: '7',
+    meaning: 'Pause after which KEY_CHANGES_IN_A_ROW counts anew.',
+    reason: "The reference's limit.",
+  }),
+  mismatchSilenceMs: setting({
+    variable: 'MISMATCH_SILENCE_SECONDS',
+    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
+    fallback: 30_000,
+    fallbackText: '30',
+    meaning: 'How long a source that was told UUID_MISMATCH is not told again.',
+    reason: 'Stock clients answer it without a pause, thousands of times a second.',
+  }),
+}
+
+export type HbbsConfig = ConfigOf<typeof hbbsSettings>

@@ -1,0 +1,174 @@
+import { isAbsolute, resolve } from 'node:path'
+import { type Program, readCommandLine } from './command-line.ts'
+import { ConfigError, type ConfigProblem } from './config-error.ts'
+import { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
+import { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
+import { misspeltVariables } from './misspelt-variables.ts'
+import { codeOf, resolveSettings } from './resolve-settings.ts'
+import {
+  type Environment,
+  environmentSource,
+  fileSource,
+  type ReadFile,
+  type SettingSource,
+} from './setting-sources.ts'
+import { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
+
+/** Everything that a configuration is made from. */
+export interface ConfigInput {
+  /** Without the program itself. */
+  readonly argv: readonly string[]
+  readonly env: Environment
+  /** Working directory, where `.env` is looked for. */
+  readonly cwd: string
+  readonly readFile: ReadFile
+  /** What `--version` shows. */
+  readonly version: string
+}
+
+export type ParsedConfig<Config> =
+  | { readonly kind: 'run'; readonly config: Config; readonly warnings: readonly string[] }
+  /** The command line asks for a text (`--help`, `--version`) instead of a server. */
+  | { readonly kind: 'print'; readonly text: string }
+
+const HBBS: Program = {
+  name: 'hbbs',
+  description: 'ID server for RustDesk clients.',
+  settings: hbbsSettings,
+  configFile: 'accepted',
+}
+
+const HBBR: Program = {
+  name: 'hbbr',
+  description: 'Relay server for RustDesk clients.',
+  settings: hbbrSettings,
+  configFile: 'unknown',
+}
+
+const STANDALONE: Program = {
+  name: 'npm start --',
+  description: 'ID server and relay in one, with their data in one folder.',
+  settings: { ...hbbsSettings, ...standaloneSettings },
+  configFile: 'unknown',
+}
+
+const ALL_TABLES = [hbbsSettings, hbbrSettings, standaloneSettings]
+
+/** Highest first: flag, `--config` file, `.env` in the working directory, environment. */
+export function parseHbbsConfig(input: ConfigInput): ParsedConfig<HbbsConfig> {
+  return parse(HBBS, input, hbbsSettings)
+}
+
+/** Highest first: flag, `.env` in the working directory, environment. */
+export function parseHbbrConfig(input: ConfigInput): ParsedConfig<HbbrConfig> {
+  return parse(HBBR, input, hbbrSettings)
+}
+
+function parse<Table extends typeof hbbsSettings | typeof hbbrSettings>(
+  program: Program,
+  input: ConfigInput,
+  table: Table,
+) {
+  const commandLine = readCommandLine(program, input.argv)
+  const text = textAskedFor(program, commandLine.wants, commandLine.help, input.version)
+  if (text !== undefined) return { kind: 'print', text } as const
+
+  const problems: ConfigProblem[] = [...commandLine.problems]
+  const files: SettingSource[] = []
+  if (commandLine.configFile !== undefined) {
+    files.push(...readSettingsFile(input, commandLine.configFile, 'required', problems))
+  }
+  files.push(...readSettingsFile(input, '.env', 'optional', problems))
+  const sources = [commandLine.source, ...files, environmentSource(input.env)]
+  const resolved = resolveSettings(table, sources, secretReader(input))
+  finish([...problems, ...resolved.problems])
+  return {
+    kind: 'run',
+    config: resolved.config,
+    warnings: [...resolved.warnings, ...misspeltVariables(ALL_TABLES, sources)],
+  } as const
+}
+
+/** Both servers with their data in one folder; highest first: flag, `.env` in that folder, environment. */
+export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<StandaloneConfig> {
+  const commandLine = readCommandLine(STANDALONE, input.argv)
+  const text = textAskedFor(STANDALONE, commandLine.wants, commandLine.help, input.version)
+  if (text !== undefined) return { kind: 'print', text }
+
+  const environment = environmentSource(input.env)
+  const own = resolveSettings(standaloneSettings, [commandLine.source, environment], secretReader(input))
+  const dataDir = resolve(input.cwd, own.config.dataDir)
+  const problems: ConfigProblem[] = [...commandLine.problems, ...own.problems]
+  const dotEnv = readSettingsFile({ ...input, cwd: dataDir }, '.env', 'optional', problems)
+  const sources = [commandLine.source, ...dotEnv, environment]
+  const hbbs = resolveSettings(hbbsSettings, sources, secretReader(input))
+  // For the relay the flags, too, name the ID server's port: it takes the next one.
+  const relaySources = sources.map((source) =>
+    source.kind === 'flags' ? { ...source, kind: 'file' as const } : source,
+  )
+  const closedRelay = { ...hbbrSettings, key: { ...hbbrSettings.key, fallback: '_' } }
+  const hbbr = resolveSettings(closedRelay, relaySources, secretReader(input))
+  finish([...problems, ...hbbs.problems, ...hbbr.problems])
+  const metricsBind = hbbs.config.metricsBind
+  return {
+    kind: 'run',
+    config: Object.freeze({
+      dataDir,
+      metricsBindChosenBy: metricsBind ? 'operator' : 'default',
+      hbbs: Object.freeze({ ...hbbs.config, metricsBind: metricsBind ?? { host: '127.0.0.1', port: 21_120 } }),
+      hbbr: Object.freeze({
+        ...hbbr.config,
+        metricsBind: metricsBind ? { ...metricsBind, port: metricsBind.port + 1 } : { host: '127.0.0.1', port: 21_121 },
+      }),
+    }),
+    warnings: [
+      ...new Set([...own.warnings, ...hbbs.warnings, ...hbbr.warnings, ...misspeltVariables(ALL_TABLES, sources)]),
+    ],
+  }
+}
+
+function textAskedFor(program: Program, wants: 'run' | 'help' | 'version', help: string, version: string) {
+  if (wants === 'help') return help
+  if (wants === 'version') return `${program.name === STANDALONE.name ? 'tryst' : program.name} ${version}\n`
+  return undefined
+}
+
+function readSettingsFile(
+  input: ConfigInput,
+  path: string,
+  presence: 'required' | 'optional',
+  problems: ConfigProblem[],
+): SettingSource[] {
+  const setting = presence === 'required' ? '--config' : '.env'
+  const absolute = isAbsolute(path) ? path : resolve(input.cwd, path)
+  try {
+    const content = input.readFile(absolute)
+    if (content === undefined) {
+      if (presence === 'required') {
+        problems.push({ setting, source: absolute, remedy: 'there is no such file; name an INI file with settings' })
+      }
+      return []
+    }
+    const { source, problems: fileProblems } = fileSource(path, content)
+    problems.push(...fileProblems)
+    return [source]
+  } catch (error) {
+    problems.push({
+      setting,
+      source: absolute,
+      remedy: `cannot be read (${codeOf(error)}); let this user read the file`,
+    })
+    return []
+  }
+}
+
+const secretReader =
+  (input: ConfigInput): ReadFile =>
+  (path) =>
+    input.readFile(resolve(input.cwd, path))
+
+/** Both servers read some variables, and what is wrong with one of those is said once. */
+function finish(problems: readonly ConfigProblem[]): void {
+  const different = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
+  if (different.size > 0) throw new ConfigError([...different.values()])
+}

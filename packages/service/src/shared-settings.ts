@@ -1,0 +1,117 @@
+import { setting } from './setting.ts'
+import {
+  bindAddress,
+  hostName,
+  ipAddress,
+  networkList,
+  oneOf,
+  secondsAsMs,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from './value-schemas.ts'
+
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+export const LOG_FORMATS = ['json', 'pretty'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+/** The level that a filter of the reference's logger sets for everything: `warn`, or `warn,hyper=info`. */
+const rustLogLevel = text.transform((value): LogLevel | undefined => {
+  const words = value
+    .toLowerCase()
+    .split(',')
+    .map((word) => word.trim())
+  const word = words.find((candidate) => candidate === 'off' || LOG_LEVELS.some((level) => level === candidate))
+  return word === 'off' ? 'silent' : LOG_LEVELS.find((level) => level === word)
+})
+
+/** What both servers understand, with the same meaning and default. */
+export const sharedSettings = {
+  bind: setting({
+    variable: 'BIND',
+    flag: { short: 'b', long: 'bind', value: 'address' },
+    schema: ipAddress,
+    fallback: undefined,
+    fallbackText: 'all interfaces',
+    meaning: 'IP address to listen on.',
+  }),
+  publicHost: setting({
+    variable: 'PUBLIC_HOST',
+    schema: hostName,
+    fallback: undefined,
+    meaning:
+      'Name or address that clients use to reach this server. Without a relay list they are told `PUBLIC_HOST:relay port` as their relay.',
+  }),
+  console: setting({
+    variable: 'CONSOLE',
+    schema: yesOrNo,
+    fallback: false,
+    fallbackText: 'N',
+    meaning: 'Y: TCP connections from loopback get the text console instead of the protocol.',
+    reason:
+      'The reference always does so. Whoever shares the machine, a tunnel or a TCP proxy there could then command the server, and clients on the machine itself are not served.',
+  }),
+  trustedProxies: setting({
+    variable: 'TRUSTED_PROXIES',
+    schema: networkList,
+    fallback: Object.freeze(['127.0.0.0/8', '::1/128']),
+    fallbackText: '127.0.0.0/8,::1',
+    meaning:
+      'Addresses and networks of the reverse proxies whose X-Real-IP and X-Forwarded-For are believed on the WebSocket port; replaces the default. `none`: nobody.',
+    reason: 'A header from anybody else would let strangers choose the address that limits, lists and logs see.',
+  }),
+  metricsBind: setting({
+    variable: 'METRICS_BIND',
+    schema: bindAddress,
+    fallback: undefined,
+    fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
+    meaning: 'Where /metrics, /livez and /readyz are served over HTTP.',
+    reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
+  }),
+  logLevel: setting({
+    variable: 'LOG_LEVEL',
+    schema: oneOf(LOG_LEVELS),
+    fallback: 'info',
+    alias: { variable: 'RUST_LOG', schema: rustLogLevel },
+    meaning: `One of ${LOG_LEVELS.join(', ')}. RUST_LOG, where LOG_LEVEL is not set, gives its general level; its other directives mean nothing here.`,
+  }),
+  logFormat: setting({
+    variable: 'LOG_FORMAT',
+    schema: oneOf(LOG_FORMATS),
+    fallback: undefined,
+    fallbackText: 'pretty on a terminal, json elsewhere',
+    meaning: 'json: one object a line, for collectors. pretty: for people.',
+  }),
+  drainSeconds: setting({
+    variable: 'DRAIN_SECONDS',
+    schema: wholeNumber({ min: 0, max: 86_400 }),
+    fallback: 0,
+    meaning: 'How long relayed sessions may go on after SIGTERM, SIGINT or SIGQUIT. A second signal ends at once.',
+    reason: 'The reference cuts them at once, and supervisors commonly kill after 10 s.',
+  }),
+  connectionsPerSource: setting({
+    variable: 'CONNECTIONS_PER_SOURCE',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 2_000,
+    meaning: 'TCP and WebSocket connections from one address at once; an IPv6 /64 counts as one.',
+    reason: 'A company behind one address with 1,000 sessions at once passes; one machine cannot take all descriptors.',
+  }),
+  firstMessageTimeoutMs: setting({
+    variable: 'FIRST_MESSAGE_SECONDS',
+    schema: secondsAsMs({ min: 1, max: 600 }),
+    fallback: 30_000,
+    fallbackText: '30',
+    meaning: 'Seconds for a new connection, its WebSocket upgrade included, to send its first whole message.',
+    reason: "The reference's wait; stock clients send at once and give up after 18 s.",
+  }),
+}
+
+/** The key, whose default differs between the servers. */
+export const keySetting = {
+  variable: 'KEY',
+  flag: { short: 'k', long: 'key', value: 'key' },
+  schema: text,
+  emptyIsValue: true,
+  secret: true,
+} as const

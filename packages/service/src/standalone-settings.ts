@@ -1,0 +1,24 @@
+import type { HbbrConfig } from './hbbr-settings.ts'
+import type { HbbsConfig } from './hbbs-settings.ts'
+import { setting } from './setting.ts'
+import { trimmedText } from './value-schemas.ts'
+
+/** What `npm start` can be told besides the settings of both servers. */
+export const standaloneSettings = {
+  dataDir: setting({
+    variable: 'DATA_DIR',
+    flag: { long: 'data-dir', value: 'folder' },
+    schema: trimmedText,
+    fallback: './data',
+    meaning: 'Folder of keys, database, lists and `.env`.',
+  }),
+}
+
+export interface StandaloneConfig {
+  /** Absolute. */
+  readonly dataDir: string
+  /** A port for metrics that nobody asked for is no reason not to start. */
+  readonly metricsBindChosenBy: 'operator' | 'default'
+  readonly hbbs: HbbsConfig
+  readonly hbbr: HbbrConfig
+}
