@@ -1,0 +1,14 @@
+import { ARRIVAL_ENDS, type ArrivalEnd, PAIR_ENDS, type PairEnd } from './events.ts'
+
+const zeros = <K extends string>(keys: readonly K[]): Record<K, number> =>
+  Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>
+
+/** Plain numbers that the core raises and the metrics read: counting costs a chunk nothing. */
+export class RelayCounters {
+  arrived = 0
+  paired = 0
+  downgraded = 0
+  bytesRelayed = 0
+  readonly turnedAway: Record<ArrivalEnd, number> = zeros(ARRIVAL_ENDS)
+  readonly pairsEnded: Record<PairEnd, number> = zeros(PAIR_ENDS)
+}

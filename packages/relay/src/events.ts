@@ -1,0 +1,37 @@
+import type { Endpoint } from '@tryst/protocol'
+import type { RequestRefusal } from './relay-request.ts'
+
+/** Why a connection ended before it was half of a pair. */
+export const ARRIVAL_ENDS = [
+  'malformed',
+  'not_a_request',
+  'key_mismatch',
+  'uuid_missing',
+  'first_message_too_large',
+  'first_message_timeout',
+  'pair_timeout',
+  'left',
+  'blocked_address',
+  'waiting_source_full',
+  'waiting_total_full',
+  'draining',
+] as const
+export type ArrivalEnd = (typeof ARRIVAL_ENDS)[number] | RequestRefusal
+
+/** Why a pair ended. */
+export const PAIR_ENDS = ['closed', 'idle', 'write_blocked', 'malformed_frame', 'blocked_address', 'draining'] as const
+export type PairEnd = (typeof PAIR_ENDS)[number]
+
+/** What an operator may want to know of; written to the log by the service. */
+export interface RelayEvents {
+  /** The first half of a session waits. */
+  waiting(uuid: string, from: Endpoint): void
+  paired(uuid: string, second: Endpoint, mode: PairMode): void
+  /** A connection ended that never was half of a pair. */
+  turnedAway(reason: ArrivalEnd, from: Endpoint): void
+  pairEnded(reason: PairEnd, second: Endpoint, ageMs: number, totalBits: number): void
+  downgraded(second: Endpoint, thresholdBitsPerMs: number, ageMs: number): void
+}
+
+/** Bytes pass untouched between two TCP connections; with a WebSocket on either side whole messages do. */
+export type PairMode = 'raw' | 'messages'
