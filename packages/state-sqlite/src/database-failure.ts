@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** Why a database can't be used. */
@@ -6,6 +6,7 @@ export type DatabaseFailureReason =
   | 'disk-full'
   | 'read-only'
   | 'missing-folder'
+  | 'is-a-folder'
   | 'not-a-database'
   | 'corrupt'
   | 'locked'
@@ -34,16 +35,21 @@ const INPUT_OUTPUT = 10
 /** SQLITE_IOERR_SHMSIZE: the index of the write-ahead log could not be made larger, which happens on a full disk. */
 const LOG_INDEX_SIZE = 4874
 
+/** What `node:sqlite` throws, and other errors. */
+interface SqliteErrorLike {
+  readonly errcode?: number
+  readonly message?: string
+}
+
 /** Says in the operator's words what an error of SQLite means for this file. */
 export function describeFailure(error: unknown, path: string): DatabaseFailure {
-  const code = errorCode(error)
+  const { errcode: code = 0, message = String(error) } = error as SqliteErrorLike
   const primary = code & 0xff
   const reason = code === LOG_INDEX_SIZE ? 'disk-full' : (REASONS[primary] ?? 'other')
   if (reason !== 'other') return failure(reason, path)
-  if (primary === CANNOT_OPEN) return failure(existsSync(dirname(path)) ? 'read-only' : 'missing-folder', path)
-  const detail = error instanceof Error ? error.message : String(error)
+  if (primary === CANNOT_OPEN) return failure(whyCannotOpen(path), path)
   const what = primary === INPUT_OUTPUT ? 'reading or writing the disk failed' : 'the database refused'
-  return { reason, text: `${path}: ${what} (${detail}); check the disk and the system's log` }
+  return { reason, text: `${path}: ${what} (${message}); check the disk and the system's log` }
 }
 
 export function failure(reason: Exclude<DatabaseFailureReason, 'other'>, path: string, detail = ''): DatabaseFailure {
@@ -58,6 +64,8 @@ export function failure(reason: Exclude<DatabaseFailureReason, 'other'>, path: s
       }
     case 'missing-folder':
       return { reason, text: `${path}: the folder ${folder} does not exist; create it, or correct DB_URL` }
+    case 'is-a-folder':
+      return { reason, text: `${path}: this is a folder; name the database file in it in DB_URL` }
     case 'not-a-database':
       return {
         reason,
@@ -85,8 +93,9 @@ export function failure(reason: Exclude<DatabaseFailureReason, 'other'>, path: s
   }
 }
 
-function errorCode(error: unknown): number {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0
+function whyCannotOpen(path: string): 'missing-folder' | 'is-a-folder' | 'read-only' {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return 'is-a-folder'
+  return existsSync(dirname(path)) ? 'read-only' : 'missing-folder'
 }
 
 function unwritable(path: string): string {

@@ -43,11 +43,12 @@ export function openDatabase(path: string, durability: Durability): DatabaseSync
 }
 
 function prepareDatabase(db: DatabaseSync, path: string, durability: Durability): void {
-  db.exec('PRAGMA journal_mode = WAL')
-  db.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+  // First what changes nothing: a file that is not ours stays as it is.
   const fault = findSchemaFault(db)
   if (fault !== undefined) throw new DatabaseOpenError(failure('wrong-schema', path, fault))
   checkPages(db, path)
+  db.exec('PRAGMA journal_mode = WAL')
+  db.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
   db.exec('BEGIN IMMEDIATE')
   createPeerTable(db)
   // Writes a page without changing anything: a full disk or a read-only file shows now, not at the first registration.
@@ -61,5 +62,6 @@ function checkPages(db: DatabaseSync, path: string): void {
   const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (bytes > MAX_CHECKED_BYTES) return
   const [finding] = Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})
-  if (finding !== 'ok') throw new DatabaseOpenError(failure('corrupt', path, ` (${finding})`))
+  if (finding !== 'ok')
+    throw new DatabaseOpenError(failure('corrupt', path, ` (${String(finding).replaceAll(/\s+/g, ' ')})`))
 }

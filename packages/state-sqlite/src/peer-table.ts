@@ -41,6 +41,10 @@ export function findSchemaFault(db: DatabaseSync): string | undefined {
   const demanding = columns.filter(
     ({ name, notnull, dflt_value }) => notnull === 1 && dflt_value === null && !FILLED_COLUMNS.has(String(name)),
   )
-  if (demanding.length === 0) return undefined
-  return `its table "peer" demands a value for ${demanding.map(({ name }) => `"${name}"`).join(', ')}`
+  if (demanding.length > 0) {
+    return `its table "peer" demands a value for ${demanding.map(({ name }) => `"${name}"`).join(', ')}`
+  }
+  if (db.prepare("SELECT 1 FROM pragma_index_list('peer') WHERE name = 'index_peer_id'").get()) return undefined
+  const twice = db.prepare('SELECT id FROM peer GROUP BY id HAVING count(*) > 1').get()
+  return twice && `its table "peer" holds the id ${JSON.stringify(twice.id)} more than once`
 }
