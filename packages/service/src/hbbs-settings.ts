@@ -4,15 +4,12 @@ import {
   ipAddress,
   ipv4Network,
   oneOf,
-  secondsAsMs,
   selfTestTarget,
   serverList,
   sqlitePath,
   trimmedText,
   wholeNumber,
 } from './value-schemas.ts'
-
-const DAY_SECONDS = 86_400
 
 /** Everything the ID server can be told; one entry is all that a new setting needs. */
 export const hbbsSettings = {
@@ -180,21 +177,12 @@ export const hbbsSettings = {
     reason:
       '300 known devices behind one address are all back within 20 s of a restart, and a stranger cannot keep the database busy.',
   }),
-  newIdsPerWindow: setting({
-    variable: 'NEW_IDS_PER_WINDOW',
+  newIdsPerMinute: setting({
+    variable: 'NEW_IDS_PER_MINUTE',
     schema: wholeNumber({ min: 1, max: 1_000_000 }),
     fallback: 31,
-    meaning:
-      'New ids from one address, after its first, with less than NEW_ID_WINDOW_SECONDS between one and the next.',
+    meaning: 'New ids from one address (IPv6: /64), after its first, with less than a minute between one and the next.',
     reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
-  }),
-  newIdWindowMs: setting({
-    variable: 'NEW_ID_WINDOW_SECONDS',
-    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
-    fallback: 60_000,
-    fallbackText: '60',
-    meaning: 'Pause after which NEW_IDS_PER_WINDOW counts anew.',
-    reason: "The reference's limit.",
   }),
   newIdsPerDay: setting({
     variable: 'NEW_IDS_PER_DAY',
@@ -202,29 +190,6 @@ export const hbbsSettings = {
     fallback: 300,
     meaning: 'Different new ids from one address in a day.',
     reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
-  }),
-  keyChangesInARow: setting({
-    variable: 'KEY_CHANGES_IN_A_ROW',
-    schema: wholeNumber({ min: 1, max: 1_000 }),
-    fallback: 3,
-    meaning: 'Accepted changes of one device in a row; the next waits KEY_CHANGE_PAUSE_SECONDS.',
-    reason: "The reference's limit.",
-  }),
-  keyChangePauseMs: setting({
-    variable: 'KEY_CHANGE_PAUSE_SECONDS',
-    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
-    fallback: 7_000,
-    fallbackText: '7',
-    meaning: 'Pause after which KEY_CHANGES_IN_A_ROW counts anew.',
-    reason: "The reference's limit.",
-  }),
-  mismatchSilenceMs: setting({
-    variable: 'MISMATCH_SILENCE_SECONDS',
-    schema: secondsAsMs({ min: 1, max: DAY_SECONDS }),
-    fallback: 30_000,
-    fallbackText: '30',
-    meaning: 'How long a source that was told UUID_MISMATCH is not told again.',
-    reason: 'Stock clients answer it without a pause, thousands of times a second.',
   }),
 }
 

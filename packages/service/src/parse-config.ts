@@ -13,6 +13,7 @@ import {
   type SettingSource,
 } from './setting-sources.ts'
 import { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
+import type { BindAddress } from './value-schemas.ts'
 
 /** Everything that a configuration is made from. */
 export interface ConfigInput {
@@ -109,22 +110,24 @@ export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<Standalo
   const closedRelay = { ...hbbrSettings, key: { ...hbbrSettings.key, fallback: '_' } }
   const hbbr = resolveSettings(closedRelay, relaySources, secretReader(input))
   finish([...problems, ...hbbs.problems, ...hbbr.problems])
-  const metricsBind = hbbs.config.metricsBind
+  const metrics = metricsOfBoth(hbbs.config.metricsBind)
   return {
     kind: 'run',
     config: Object.freeze({
       dataDir,
-      metricsBindChosenBy: metricsBind ? 'operator' : 'default',
-      hbbs: Object.freeze({ ...hbbs.config, metricsBind: metricsBind ?? { host: '127.0.0.1', port: 21_120 } }),
-      hbbr: Object.freeze({
-        ...hbbr.config,
-        metricsBind: metricsBind ? { ...metricsBind, port: metricsBind.port + 1 } : { host: '127.0.0.1', port: 21_121 },
-      }),
+      hbbs: Object.freeze({ ...hbbs.config, metricsBind: metrics.hbbs }),
+      hbbr: Object.freeze({ ...hbbr.config, metricsBind: metrics.hbbr }),
     }),
     warnings: [
       ...new Set([...own.warnings, ...hbbs.warnings, ...hbbr.warnings, ...misspeltVariables(ALL_TABLES, sources)]),
     ],
   }
+}
+
+/** The relay takes the next port. A port for metrics that nobody asked for is no reason not to start. */
+function metricsOfBoth(chosen: BindAddress | undefined): { readonly hbbs: BindAddress; readonly hbbr: BindAddress } {
+  const hbbs = chosen ?? { host: '127.0.0.1', port: 21_120, whenTaken: 'warn' }
+  return { hbbs, hbbr: { ...hbbs, port: hbbs.port + 1 } }
 }
 
 function textAskedFor(program: Program, wants: 'run' | 'help' | 'version', help: string, version: string) {

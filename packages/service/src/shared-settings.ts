@@ -63,10 +63,12 @@ export const sharedSettings = {
   }),
   metricsBind: setting({
     variable: 'METRICS_BIND',
+    flag: { long: 'metrics-bind', value: 'host:port' },
     schema: bindAddress,
     fallback: undefined,
     fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
-    meaning: 'Where /metrics, /livez and /readyz are served over HTTP.',
+    meaning:
+      'Where /metrics, /livez and /readyz are served over HTTP, `address:port`. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning.',
     reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
   }),
   logLevel: setting({

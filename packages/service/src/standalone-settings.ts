@@ -17,8 +17,6 @@ export const standaloneSettings = {
 export interface StandaloneConfig {
   /** Absolute. */
   readonly dataDir: string
-  /** A port for metrics that nobody asked for is no reason not to start. */
-  readonly metricsBindChosenBy: 'operator' | 'default'
   readonly hbbs: HbbsConfig
   readonly hbbr: HbbrConfig
 }

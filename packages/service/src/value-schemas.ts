@@ -108,15 +108,18 @@ export const hostName = read((value) => {
 export interface BindAddress {
   readonly host: string
   readonly port: number
+  /** Whether somebody else on that port is a reason not to start. */
+  readonly whenTaken: 'fail' | 'warn'
 }
 
-/** `127.0.0.1:9100`, `[::1]:9100`, `:9100` (every interface). */
-export const bindAddress = read((value): BindAddress | Unfit => {
+/** `127.0.0.1:9100`, `[::1]:9100`, `:9100` (every interface); with `?` at the end it may be taken. */
+export const bindAddress = read((given): BindAddress | Unfit => {
+  const value = given.replace(/\?$/, '')
   const message = 'use address:port, for example 127.0.0.1:9100 or :9100 for all interfaces'
   const parts = splitHostPort(value.startsWith(':') && !value.startsWith('::') ? `[::]${value}` : value)
   if (parts?.port === undefined) return unfit(message)
   if (!ipaddr.isValid(parts.host) && parts.host !== 'localhost') return unfit(message)
-  return Object.freeze({ host: parts.host, port: parts.port })
+  return Object.freeze({ host: parts.host, port: parts.port, whenTaken: given === value ? 'fail' : 'warn' })
 })
 
 /** `IP:port`, or `no`. */
