@@ -58,6 +58,11 @@ export function reachWarnings(addresses: readonly ClientAddress[], settingsFile:
   return []
 }
 
+/** Clients hold on to the key that they know, so a new one has to be looked after from its first day. */
+export function newKeyWarning(dataFolder: string): string {
+  return `A new key pair was made: keep a copy of ${dataFolder}/id_ed25519. Clients that know another key refuse this server.`
+}
+
 function labelled(label: string, lines: readonly string[]): readonly string[] {
   return lines.map((line, index) => `  ${(index === 0 ? label : '').padEnd(14)}${line}`)
 }

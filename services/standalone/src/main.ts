@@ -1,0 +1,72 @@
+import { mkdirSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { KeyFileError, type LoadedKeyPair, loadKeyPair, parseStandaloneConfig, readConfigOrExit } from '@tryst/service'
+import { clientAddresses } from './client-addresses.ts'
+import { metricsAddresses } from './metrics-addresses.ts'
+import { serviceArguments } from './service-arguments.ts'
+import { ServiceProcess } from './service-process.ts'
+import { Supervisor } from './supervisor.ts'
+import { newKeyWarning, reachWarnings, welcomeText } from './welcome.ts'
+
+/** Services let what was already offered come about, which takes them up to 8 s. */
+const CLOSE_WITHIN_MS = 9_500
+
+const { config, warnings } = readConfigOrExit(parseStandaloneConfig)
+const { dataDir } = config
+mkdirSync(dataDir, { recursive: true })
+const keyPair = await keyPairOrExit()
+const metrics = await metricsAddresses(config)
+
+const args = serviceArguments(process.argv.slice(2), config)
+const supervisor = new Supervisor({
+  services: [start('hbbs', args.hbbs), start('hbbr', args.hbbr)],
+  closeWithinMs: CLOSE_WITHIN_MS + config.hbbs.drainSeconds * 1000,
+})
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, () => supervisor.stop(signal))
+// A closed terminal ends what was started in it; elsewhere the signal means "read the lists again".
+process.on('SIGHUP', () => (process.stdout.isTTY ? supervisor.stop('SIGTERM') : supervisor.notify('hbbr', 'SIGHUP')))
+process.once('disconnect', () => supervisor.stop('SIGTERM'))
+process.channel?.unref()
+
+supervisor.ready().then(greet, () => {}) // Who ends early is told below.
+const { status, fault } = await supervisor.end()
+if (fault !== undefined) process.stderr.write(`tryst: ${fault}\n`)
+process.exitCode = status
+
+/** The pair that both services will find; made here when there is none, so that we know. */
+async function keyPairOrExit(): Promise<LoadedKeyPair> {
+  try {
+    return await loadKeyPair({ key: config.hbbs.key, use: 'sign', folder: dataDir })
+  } catch (error) {
+    if (!(error instanceof KeyFileError)) throw error
+    process.stderr.write(`tryst: ${error.message}\n`)
+    process.exit(1)
+  }
+}
+
+function start(name: 'hbbs' | 'hbbr', serviceArgs: readonly string[]): ServiceProcess {
+  const program = fileURLToPath(new URL(`../../${name}/bin/${name}`, import.meta.url))
+  return new ServiceProcess({ name, program, args: serviceArgs, folder: dataDir, env: process.env })
+}
+
+function greet(): void {
+  const addresses = clientAddresses(config.hbbs.publicHost, networkInterfaces())
+  const text = welcomeText({
+    key: keyPair.publicKey ?? '',
+    addresses,
+    idPort: config.hbbs.port,
+    relayPort: config.hbbr.port,
+    dataFolder: dataDir,
+    metrics: metrics.urls,
+    warnings: [
+      ...warnings,
+      ...reachWarnings(addresses, relative(process.cwd(), `${dataDir}/.env`)),
+      ...(keyPair.source === 'made files' ? [newKeyWarning(dataDir)] : []),
+      ...metrics.warnings,
+    ],
+  })
+  process.stdout.write(`${text}\n`)
+}
