@@ -26,7 +26,7 @@ export const REQUEST_OUTCOMES = [
   'key_mismatch',
   'unknown_id',
   'offline',
-  'too_many_devices',
+  'too_long',
   'store_unavailable',
 ] as const
 export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]

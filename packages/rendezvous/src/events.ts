@@ -9,7 +9,6 @@ export type LimitName =
   | 'lookups-per-minute'
   | 'uuid-mismatch-silence'
   | 'devices'
-  | 'devices-per-connection'
   | 'pending-registrations'
 
 /** What an operator may want to know of; written to the log by the service. */

@@ -51,6 +51,7 @@ export class Introducer {
   readonly waiting: WaitingInitiators
   /** Switched by the console. */
   alwaysUseRelay: boolean
+  #draining = false
   readonly #isLan: (ip: string) => boolean
   readonly #lanRelay: string | undefined
 
@@ -62,9 +63,16 @@ export class Introducer {
     this.#lanRelay = settings.lan && withPort(settings.lan.localIp, settings.relayPort)
   }
 
+  /** Takes no new requests; answers to those that wait still come through. */
+  drain(): void {
+    this.#draining = true
+  }
+
   /** PunchHoleRequest of a controller. */
   punch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest): void {
     const { settings, counters, events } = this.parts
+    // The client asks again on a new connection, and finds another node or this one after its restart.
+    if (this.#draining) return initiator.close()
     if (!isExpectedKey(settings.expectedKey, request.licenceKey)) {
       counters.requests.key_mismatch++
       events.keyMismatch(request.id, initiator.remote)
@@ -100,7 +108,6 @@ export class Introducer {
     })
     const kind = decision.ask === 'punch' ? 'punch' : 'local-address'
     const handle = this.#ask(initiator, id, kind, decision.needsTruePort, found.ip)
-    if (!handle) return
     const relayServer = decision.relay
     const message: OutgoingRendezvousMessage =
       kind === 'punch'
@@ -112,6 +119,7 @@ export class Introducer {
   /** RequestRelay of a controller; refused in words at once where the reference would let it wait for 18 s. */
   relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
     const { settings, counters, events } = this.parts
+    if (this.#draining) return initiator.close()
     const say = (outcome: RequestOutcome, refuseReason: string) => {
       counters.requests[outcome]++
       send(initiator, { relayResponse: { refuseReason } })
@@ -126,10 +134,8 @@ export class Introducer {
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
     this.#withDevice(id, refuse, (found) => {
       const handle = this.#ask(initiator, id, 'relay', false, found.ip)
-      if (!handle) return
       const message = { requestRelay: { ...request, socketAddr: handle } }
-      if (encodeRendezvous(message).length > MAX_FORWARDED_BYTES)
-        return say('too_many_devices', 'The request is too long')
+      if (encodeRendezvous(message).length > MAX_FORWARDED_BYTES) return say('too_long', 'The request is too long')
       this.#push(found, message, 'relay', refuse)
     })
   }
@@ -214,24 +220,12 @@ export class Introducer {
     return (await identities.find(id)) ? 'offline' : 'unknown_id'
   }
 
-  #ask(
-    initiator: ClientConnection,
-    id: PeerId,
-    kind: AskKind,
-    needsTruePort: boolean,
-    deviceIp: string,
-  ): Uint8Array | undefined {
-    const { cluster, counters, events } = this.parts
-    const ask = this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp })
-    if (!ask) {
-      counters.requests.too_many_devices++
-      events.limitHit('devices-per-connection', initiator.remote.ip)
-      return undefined
-    }
+  #ask(initiator: ClientConnection, id: PeerId, kind: AskKind, needsTruePort: boolean, deviceIp: string): Uint8Array {
+    const { cluster, events } = this.parts
     if (!cluster.isAlone) {
       cluster.awaitAnswers(initiator.remote.ip).catch((error: unknown) => events.unavailable('request', error))
     }
-    return ask.handle
+    return this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp }).handle
   }
 
   #push(

@@ -17,13 +17,14 @@ export interface Ask {
   readonly address: Endpoint
   /** The device's address when it was asked. */
   deviceIp: string
+  isAnswered: boolean
 }
 
 /** Draws a number of 32 bits that nobody can guess. */
 export type RandomUint32 = () => number
 
-/** Devices that one connection may wait for at once. */
-const MAX_ASKS_PER_CONNECTION = 32
+/** Devices that one connection may wait for at once; the oldest gives way. */
+const MAX_ASKS_PER_CONNECTION = 256
 
 const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>> = {
   punch: ['punch-hole-sent', 'relay-response'],
@@ -40,43 +41,54 @@ const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>
  * port, also the port, drawn at random, which even LocalAddr and IPv6 bring back.
  */
 export class WaitingInitiators {
-  readonly #byConnection = new Map<ClientConnection, Ask[]>()
+  /** For each connection its asks by device and kind, oldest first. */
+  readonly #byConnection = new Map<ClientConnection, Map<string, Ask>>()
   readonly #byAddress = new Map<string, Ask | Ask[]>()
+  #unanswered = 0
 
   constructor(private readonly random: RandomUint32) {}
 
-  /** Controllers that wait now. */
+  /** Controllers that wait now, those included that have an answer and may get another. */
   get size(): number {
     return this.#byConnection.size
   }
 
-  /**
-   * Notes that a connection waits for a device and makes the handle; repeats get the same one. Undefined when the
-   * connection waits for too many devices already.
-   */
+  /** Requests that no device has answered yet. */
+  get unanswered(): number {
+    return this.#unanswered
+  }
+
+  /** Notes that a connection waits for a device and makes the handle; repeats get the same one. */
   ask(
     initiator: ClientConnection,
     id: PeerId,
     { kind, needsTruePort, deviceIp }: { kind: AskKind; needsTruePort: boolean; deviceIp: string },
-  ): Ask | undefined {
+  ): Ask {
     let asks = this.#byConnection.get(initiator)
-    if (asks) {
-      for (const ask of asks) {
-        if (ask.id === id && ask.kind === kind && (ask.address.port === initiator.remote.port) === needsTruePort) {
-          ask.deviceIp = deviceIp
-          return ask
-        }
-      }
-      if (asks.length >= MAX_ASKS_PER_CONNECTION) return undefined
-    } else {
-      asks = []
+    if (!asks) {
+      asks = new Map()
       this.#byConnection.set(initiator, asks)
     }
-    const { ip } = initiator.remote
-    const address = needsTruePort ? initiator.remote : { ip, port: this.#secretPort(initiator.remote) }
-    const ask: Ask = { id, kind, initiator, handle: mangleAddress(address, this.random()), address, deviceIp }
-    asks.push(ask)
+    const key = `${needsTruePort ? 'direct' : kind}|${id}`
+    const known = asks.get(key)
+    if (known) {
+      known.deviceIp = deviceIp
+      return known
+    }
+    if (asks.size >= MAX_ASKS_PER_CONNECTION) {
+      for (const [oldestKey, oldest] of asks) {
+        asks.delete(oldestKey)
+        this.#forget(oldest)
+        break
+      }
+    }
+    const { remote } = initiator
+    const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
+    const handle = mangleAddress(address, this.random())
+    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, isAnswered: false }
+    asks.set(key, ask)
     this.#index(ask)
+    this.#unanswered++
     return ask
   }
 
@@ -93,6 +105,10 @@ export class WaitingInitiators {
       // A handle with the true port of an IPv6 controller holds no secret.
       const isGuessable = ask.address.port === ask.initiator.remote.port && ip.includes(':')
       if (isGuessable && from.ip !== ask.deviceIp) continue
+      if (!ask.isAnswered) {
+        ask.isAnswered = true
+        this.#unanswered--
+      }
       return ask
     }
     return undefined
@@ -103,16 +119,20 @@ export class WaitingInitiators {
     const asks = this.#byConnection.get(initiator)
     if (!asks) return
     this.#byConnection.delete(initiator)
-    for (const ask of asks) {
-      const key = keyOf(ask)
-      const found = this.#byAddress.get(key)
-      if (found === ask) this.#byAddress.delete(key)
-      else if (Array.isArray(found)) {
-        const rest = found.filter((other) => other !== ask)
-        if (rest.length === 0) this.#byAddress.delete(key)
-        else this.#byAddress.set(key, rest)
-      }
+    for (const ask of asks.values()) this.#forget(ask)
+  }
+
+  #forget(ask: Ask): void {
+    if (!ask.isAnswered) this.#unanswered--
+    const key = keyOf(ask)
+    const found = this.#byAddress.get(key)
+    if (!Array.isArray(found)) {
+      this.#byAddress.delete(key)
+      return
     }
+    const rest = found.filter((other) => other !== ask)
+    if (rest.length === 0) this.#byAddress.delete(key)
+    else this.#byAddress.set(key, rest)
   }
 
   #index(ask: Ask): void {

@@ -19,6 +19,14 @@ async function benchWithDevice(settings = {}) {
   return bench
 }
 
+/** The handle in a message that was pushed to a device. */
+function handleIn(bench: TestBench, index = 0): Uint8Array {
+  const { punchHole, fetchLocalAddr, requestRelay } = bench.sent[index]?.message ?? {}
+  const handle = (punchHole ?? fetchLocalAddr ?? requestRelay)?.socketAddr
+  if (!handle) throw new Error(`nothing with a handle was pushed: ${JSON.stringify(bench.sent[index])}`)
+  return handle
+}
+
 /** A device's connection from its own address. */
 const fromDevice = (port = 6000) => new TestConnection({ ip: DEVICE, port })
 
@@ -29,8 +37,9 @@ describe('punch request', () => {
     expect(await bench.message(a, ask())).toEqual([])
     const [push] = bench.sent
     expect(push?.to).toBe(`${DEVICE}:7000`)
-    const { socketAddr, relayServer, natType } = push?.message.punchHole ?? {}
-    expect(unmangleAddress(socketAddr ?? new Uint8Array())).toMatchObject(CONTROLLER)
+    const { relayServer, natType } = push?.message.punchHole ?? {}
+    const socketAddr = handleIn(bench)
+    expect(unmangleAddress(socketAddr)).toMatchObject(CONTROLLER)
     expect({ relayServer, natType }).toEqual({ relayServer: 'relay.example:21117', natType: ASYMMETRIC })
 
     const b = fromDevice(6001)
@@ -51,7 +60,7 @@ describe('punch request', () => {
     const a = new TestConnection(CONTROLLER)
     await bench.message(a, ask())
     await bench.message(fromDevice(), {
-      punchHoleSent: { socketAddr: bench.sent[0]?.message.punchHole?.socketAddr, id: ID },
+      punchHoleSent: { socketAddr: handleIn(bench), id: ID },
     })
     expect(a.received[0]?.punchHoleResponse?.pk).toHaveLength(0)
   })
@@ -88,7 +97,7 @@ describe('punch request', () => {
     const bench = await benchWithDevice()
     const a = new TestConnection({ ip: DEVICE, port: 50_000 })
     await bench.message(a, ask())
-    const handle = unmangleAddress(bench.sent[0]?.message.fetchLocalAddr?.socketAddr ?? new Uint8Array())
+    const handle = unmangleAddress(handleIn(bench))
     expect(handle.ip).toBe(DEVICE)
     expect(handle.port).not.toBe(50_000)
     // Devices encode the address anew.
@@ -113,7 +122,7 @@ describe('punch request', () => {
     if (!a || !c) throw new Error('unreachable')
     await bench.message(a, ask({ natType: SYMMETRIC }))
     await bench.message(c, ask({ natType: SYMMETRIC }))
-    const socketAddr = bench.sent[1]?.message.punchHole?.socketAddr
+    const socketAddr = handleIn(bench, 1)
     await bench.message(fromDevice(), {
       relayResponse: { socketAddr, uuid: 'u', relayServer: 'r:1', id: ID, version: '1' },
     })
@@ -130,14 +139,21 @@ describe('punch request', () => {
     expect(first).toEqual(second)
   })
 
-  it('is refused to a connection that asks for device after device', async () => {
+  it('is forgotten, oldest first, by a connection that asks for device after device', async () => {
     const bench = new TestBench()
-    for (let i = 0; i < 33; i++) await bench.register(`7000000${10 + i}`, `198.51.100.${i}`)
+    const id = (i: number) => `${700_000_000 + i}`
+    for (let i = 0; i < 257; i++) await bench.register(id(i), `198.51.${i >> 8}.${i & 255}`)
     const a = new TestConnection(CONTROLLER)
     bench.sent.length = 0
-    for (let i = 0; i < 33; i++) await bench.message(a, ask({ id: `7000000${10 + i}` }))
-    expect(bench.sent).toHaveLength(32)
-    expect(bench.server.counters.requests.too_many_devices).toBe(1)
+    for (let i = 0; i < 257; i++) await bench.message(a, ask({ id: id(i) }))
+    const answerOf = (i: number) => ({
+      punchHoleSent: { socketAddr: handleIn(bench, i), id: id(i), version: '1.4.9' },
+    })
+    await bench.message(fromDevice(), answerOf(0))
+    expect(a.received).toHaveLength(0)
+    await bench.message(fromDevice(), answerOf(1))
+    await bench.message(fromDevice(), answerOf(256))
+    expect(a.received).toHaveLength(2)
   })
 })
 
@@ -152,7 +168,7 @@ describe('an answer', () => {
     const bench = await benchWithDevice()
     const a = new TestConnection(CONTROLLER)
     await bench.message(a, ask())
-    const handle = bench.sent[0]?.message.punchHole?.socketAddr ?? new Uint8Array()
+    const handle = handleIn(bench)
     for (const forged of [
       ...answers(mangleAddress(CONTROLLER, 1)),
       ...answers(handle, '999999999'),
@@ -169,7 +185,7 @@ describe('an answer', () => {
     const a = new TestConnection(CONTROLLER)
     await bench.message(a, ask())
     bench.server.onClose(a)
-    for (const answer of answers(bench.sent[0]?.message.punchHole?.socketAddr ?? new Uint8Array())) {
+    for (const answer of answers(handleIn(bench))) {
       await bench.message(fromDevice(), answer)
     }
     expect(a.received).toEqual([])
@@ -183,7 +199,7 @@ describe('an answer', () => {
     const a = new TestConnection({ ip: '2001:db8::7', port: 50_000 })
     await bench.message(a, ask())
     const sent = {
-      punchHoleSent: { socketAddr: bench.sent[0]?.message.punchHole?.socketAddr, id: ID, version: '1.4.9' },
+      punchHoleSent: { socketAddr: handleIn(bench), id: ID, version: '1.4.9' },
     }
     await bench.message(new TestConnection({ ip: '2001:db8::bad', port: 1 }), sent)
     expect(a.received).toEqual([])
@@ -195,7 +211,7 @@ describe('an answer', () => {
     const bench = await benchWithDevice()
     const a = new TestConnection(CONTROLLER)
     await bench.message(a, ask({ natType: SYMMETRIC }))
-    const socketAddr = bench.sent[0]?.message.punchHole?.socketAddr
+    const socketAddr = handleIn(bench)
     await bench.message(fromDevice(), {
       relayResponse: { socketAddr, uuid: 'u', relayServer: 'r:1', id: ID, version: '1.4.9' },
     })
@@ -221,7 +237,7 @@ describe('relay request', () => {
     expect(await bench.message(a, request())).toEqual([])
     const forwarded = bench.sent[0]?.message.requestRelay
     expect(forwarded).toMatchObject({ id: ID, uuid: 'u', relayServer: 'r:1', secure: true, token: 't' })
-    await bench.message(fromDevice(), { relayResponse: { socketAddr: forwarded?.socketAddr, version: '1.4.9' } })
+    await bench.message(fromDevice(), { relayResponse: { socketAddr: handleIn(bench), version: '1.4.9' } })
     expect(a.received[0]?.relayResponse).toMatchObject({ refuseReason: '', version: '1.4.9' })
   })
 
