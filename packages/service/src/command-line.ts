@@ -23,8 +23,13 @@ export interface CommandLine {
 
 const SOURCE = 'command line'
 
-const flagText = ({ flag }: Setting<unknown>) =>
-  flag && `${flag.short ? `-${flag.short}, ` : ''}--${flag.long} <${flag.value}>`
+/** `--relay-servers`. */
+export const longFlag = ({ variable }: Pick<Setting<unknown>, 'variable'>): string =>
+  `--${variable.toLowerCase().replaceAll('_', '-')}`
+
+/** `-r, --relay-servers`. */
+export const flagNames = (setting: Setting<unknown>): string =>
+  `${setting.flag?.short ? `-${setting.flag.short}, ` : ''}${longFlag(setting)}`
 
 /** Reads a command line completely: what it cannot use is listed, nothing is thrown. */
 export function readCommandLine(program: Program, argv: readonly string[]): CommandLine {
@@ -42,21 +47,23 @@ export function readCommandLine(program: Program, argv: readonly string[]): Comm
   }
   let configFile: string | undefined
   if (program.configFile === 'accepted') {
-    addValueFlag('-c, --config <file>', 'INI file with settings.', (value) => {
+    addValueFlag('-c, --config <file>', 'INI file with settings', (value) => {
       configFile = value
     })
   }
-  for (const entry of Object.values(program.settings)) {
-    const text = flagText(entry)
-    if (text === undefined) continue
-    addValueFlag(text, `${firstSentence(entry.meaning)} (${entry.variable})`, (value, flag) => {
+  for (const setting of Object.values(program.settings)) {
+    const { variable, meaning, secret } = setting
+    const take = (name: string) => (value: string, flag: string) => {
       if (flags.has(value) && value.startsWith('--')) {
         problems.push({ setting: flag, source: SOURCE, remedy: `needs a value before ${value}` })
       }
-      values.set(normaliseName(entry.variable), { name: flag, text: value })
-    })
+      values.set(normaliseName(name), { name: flag, text: value })
+    }
+    addValueFlag(`${flagNames(setting)} <${setting.flag?.value ?? 'value'}>`, firstSentence(meaning), take(variable))
+    if (secret)
+      addValueFlag(`${longFlag(setting)}-file <file>`, `File that holds ${variable}`, take(`${variable}_FILE`))
   }
-  command.option('-h, --help', 'Shows this text.').option('-V, --version', 'Shows the version.')
+  command.option('-h, --help', 'Show this text').option('-V, --version', 'Show the version')
 
   // clap, whose command lines are taken over, also reads -p=21116.
   const rest = argv.flatMap((word) => {
@@ -81,7 +88,7 @@ export function readCommandLine(program: Program, argv: readonly string[]): Comm
     source: { kind: 'flags', title: SOURCE, values },
     configFile,
     wants: options.help ? 'help' : options.version ? 'version' : 'run',
-    help: `${command.helpInformation()}\nFurther settings are variables: docs/configuration.md.\n`,
+    help: `${command.helpInformation()}\nEvery flag is a variable, too (--relay-servers: RELAY_SERVERS); docs/configuration.md has more on each.\n`,
     problems,
   }
 }
@@ -99,4 +106,4 @@ function parseAsFarAsPossible(command: Command, argv: readonly string[], problem
   }
 }
 
-const firstSentence = (text: string) => text.replace(/(?<=[.:]) .*$/s, '').replace(/[.:]$/, '')
+const firstSentence = (text: string) => text.replace(/\. .*$/s, '').replace(/\.$/, '')

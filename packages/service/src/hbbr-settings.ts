@@ -9,13 +9,13 @@ const MAX_PORT = 65_533
 const isPositiveWholeNumber = (value: string) => /^0*[1-9]\d*$/.test(value.trim())
 
 /** Limits are in 1024 x 1024 bits per second, as the reference counts them; fractions are fine. */
-const bandwidth = positiveNumber({ max: 1_000_000, example: '32 or 0.5' })
+const bandwidth = positiveNumber({ min: 0.001, max: 1_000_000 })
 
 /** Everything the relay can be told; one entry is all that a new setting needs. */
 export const hbbrSettings = {
   port: setting({
     variable: 'PORT',
-    flag: { short: 'p', long: 'port', value: 'number' },
+    flag: { short: 'p', value: 'number' },
     schema: wholeNumber({ min: 1, max: MAX_PORT }),
     // The variable names the ID server's port, so that one .env serves both programs.
     variableSchema: text.transform((value, context) => {
@@ -40,35 +40,40 @@ export const hbbrSettings = {
       'What both sides of a session have to present. Empty: nothing. `-` or `_`: the public key of the key files. 64 bytes in base64: the public half of that secret key. Anything else: exactly that text. Use what the ID server uses.',
     reason: "The reference's default.",
   }),
-  singleBandwidthMibps: setting({
+  singleMegabits: setting({
     variable: 'SINGLE_BANDWIDTH',
     schema: bandwidth,
     fallback: 128,
+    topic: 'Bandwidth',
     meaning: 'Limit of one session in each direction, in 1024 x 1024 bits per second.',
   }),
-  totalBandwidthMibps: setting({
+  totalMegabits: setting({
     variable: 'TOTAL_BANDWIDTH',
     schema: bandwidth,
     fallback: 1024,
+    topic: 'Bandwidth',
     meaning: 'Limit of all sessions together in each direction, in 1024 x 1024 bits per second.',
   }),
-  limitSpeedMibps: setting({
+  limitedMegabits: setting({
     variable: 'LIMIT_SPEED',
     schema: bandwidth,
     fallback: 32,
+    topic: 'Bandwidth',
     meaning: 'Limit of a session that is blacklisted or was downgraded, in 1024 x 1024 bits per second.',
   }),
   downgradeThreshold: setting({
     variable: 'DOWNGRADE_THRESHOLD',
-    schema: positiveNumber({ max: 1_000, example: '0.66' }),
+    schema: positiveNumber({ min: 0.01, max: 1_000 }),
     fallback: 0.66,
+    topic: 'Bandwidth',
     meaning:
       'A session whose average is above this fraction of SINGLE_BANDWIDTH is downgraded to LIMIT_SPEED; whole hundredths count.',
   }),
-  downgradeStartCheckSeconds: setting({
+  downgradeStartSeconds: setting({
     variable: 'DOWNGRADE_START_CHECK',
     schema: wholeNumber({ min: 1, max: 2_147_483_647 }),
     fallback: 1_800,
+    topic: 'Bandwidth',
     meaning: 'Age in seconds before which a session is never downgraded.',
   }),
   publicHost: sharedSettings.publicHost,
@@ -84,6 +89,7 @@ export const hbbrSettings = {
     variable: 'RELAY_CONNECTIONS_TOTAL',
     schema: wholeNumber({ min: 2, max: 10_000_000 }),
     fallback: 20_000,
+    topic: 'Limits',
     meaning:
       'TCP and WebSocket connections at once, two a session. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
     reason:
@@ -94,6 +100,7 @@ export const hbbrSettings = {
     variable: 'RELAY_FIRST_MESSAGE_MAX_BYTES',
     schema: wholeNumber({ min: 512, max: 1_048_576 }),
     fallback: 4_096,
+    topic: 'Limits',
     meaning: 'Largest first message of a connection; refused before anything is allocated.',
     reason: 'A request for a relay takes some 150 bytes.',
   }),
@@ -101,6 +108,7 @@ export const hbbrSettings = {
     variable: 'WAITING_PER_SOURCE',
     schema: wholeNumber({ min: 1, max: 1_000_000 }),
     fallback: 500,
+    topic: 'Limits',
     meaning: 'Connections from one address (IPv6: /64) that wait for their partner at once.',
     reason: 'Partners come within a round trip of one another, so 500 at once are a large company after a restart.',
   }),
@@ -108,6 +116,7 @@ export const hbbrSettings = {
     variable: 'WAITING_TOTAL',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 5_000,
+    topic: 'Limits',
     meaning: 'Connections that wait for their partner at once; beyond it the newcomer is refused.',
     reason: 'A quarter of the connections: the rest stays free for sessions.',
   }),

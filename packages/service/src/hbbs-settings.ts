@@ -15,7 +15,7 @@ import {
 export const hbbsSettings = {
   port: setting({
     variable: 'PORT',
-    flag: { short: 'p', long: 'port', value: 'number' },
+    flag: { short: 'p', value: 'number' },
     // PORT - 2 is the API's, PORT - 1 and PORT + 2 are listened on.
     schema: wholeNumber({ min: 3, max: 65_533 }),
     fallback: 21_116,
@@ -31,7 +31,7 @@ export const hbbsSettings = {
   }),
   relayServers: setting({
     variable: 'RELAY_SERVERS',
-    flag: { short: 'r', long: 'relay-servers', value: 'list' },
+    flag: { short: 'r', value: 'list' },
     schema: serverList,
     fallback: Object.freeze([]) as readonly string[],
     fallbackText: 'announced relays, else `PUBLIC_HOST:PORT + 1`, else what clients assume',
@@ -39,47 +39,53 @@ export const hbbsSettings = {
   }),
   rmemBytes: setting({
     variable: 'RMEM',
-    flag: { short: 'M', long: 'rmem', value: 'bytes' },
+    flag: { short: 'M', value: 'bytes' },
     schema: wholeNumber({ min: 0, max: 2_147_483_647 }),
     fallback: 0,
-    meaning: 'UDP receive buffer in bytes; 0 leaves it to the system, whose upper limit (net.core.rmem_max) applies.',
+    meaning:
+      'UDP receive buffer in bytes; 0: 4 MiB. More than the system allows (net.core.rmem_max) is cut down to that.',
   }),
   serial: setting({
     variable: 'SERIAL',
-    flag: { short: 's', long: 'serial', value: 'number' },
+    flag: { short: 's', value: 'number' },
     schema: wholeNumber({ min: 0, max: 2_147_483_647 }),
     fallback: 0,
-    meaning: 'Deprecated: version of the server list; clients with a smaller one are sent RENDEZVOUS_SERVERS.',
+    topic: 'Deprecated and unused',
+    meaning: 'Version of the server list; clients with a smaller one are sent RENDEZVOUS_SERVERS.',
   }),
   rendezvousServers: setting({
     variable: 'RENDEZVOUS_SERVERS',
-    flag: { short: 'R', long: 'rendezvous-servers', value: 'list' },
+    flag: { short: 'R', value: 'list' },
     schema: serverList,
     fallback: Object.freeze([]) as readonly string[],
     fallbackText: 'empty',
-    meaning: 'Deprecated: server list that is sent to clients.',
+    topic: 'Deprecated and unused',
+    meaning: 'Server list that is sent to clients.',
   }),
   softwareUrl: setting({
     variable: 'SOFTWARE_URL',
-    flag: { short: 'u', long: 'software-url', value: 'url' },
+    flag: { short: 'u', value: 'url' },
     schema: trimmedText,
     fallback: '',
     fallbackText: 'empty',
-    meaning: 'Deprecated: where old clients download a newer one.',
+    topic: 'Deprecated and unused',
+    meaning: 'Where old clients download a newer one.',
   }),
   mask: setting({
     variable: 'MASK',
-    flag: { long: 'mask', value: 'cidr' },
+    flag: { value: 'cidr' },
     schema: ipv4Network,
     fallback: undefined,
     fallbackText: 'none',
-    meaning: 'Deprecated: IPv4 network of the clients that stand behind the same NAT as this server.',
+    topic: 'Deprecated and unused',
+    meaning: 'IPv4 network of the clients that stand behind the same NAT as this server.',
   }),
   localIp: setting({
     variable: 'LOCAL_IP',
     schema: ipAddress,
     fallback: undefined,
     fallbackText: 'first local address found',
+    topic: 'Deprecated and unused',
     meaning: 'Address of this server inside MASK; used only together with it.',
   }),
   alwaysUseRelay: setting({
@@ -96,6 +102,7 @@ export const hbbsSettings = {
     fallbackText: 'none',
     warning: () =>
       'accepted and not used: there is no self-test over UDP; /livez and /readyz (METRICS_BIND) are its successors',
+    topic: 'Deprecated and unused',
     meaning:
       'Accepted and not used. The reference tests itself over UDP and exits on failure; here /livez and /readyz tell.',
   }),
@@ -110,6 +117,7 @@ export const hbbsSettings = {
     schema: wholeNumber({ min: 1, max: 1_000_000 }),
     fallback: 1,
     warning: () => 'accepted and not used: one connection writes in batches, which is faster than several',
+    topic: 'Deprecated and unused',
     meaning: 'Accepted and not used: one connection writes in batches.',
   }),
   sqliteSync: setting({
@@ -133,6 +141,7 @@ export const hbbsSettings = {
     variable: 'CONNECTIONS_TOTAL',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 50_000,
+    topic: 'Limits',
     meaning:
       'TCP and WebSocket connections at once. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
     reason:
@@ -143,6 +152,7 @@ export const hbbsSettings = {
     variable: 'FIRST_MESSAGE_MAX_BYTES',
     schema: wholeNumber({ min: 1_024, max: 16_777_216 }),
     fallback: 65_536,
+    topic: 'Limits',
     meaning:
       'Largest message of a connection that has not proved to be a client; refused before anything is allocated.',
     reason: 'An online query for thousands of devices fits.',
@@ -151,6 +161,7 @@ export const hbbsSettings = {
     variable: 'MAX_DEVICES',
     schema: wholeNumber({ min: 1, max: 50_000_000 }),
     fallback: 1_000_000,
+    topic: 'Limits',
     meaning: 'Devices kept in memory at once; beyond it a device that is not known yet is refused.',
     reason: 'About 400 MB of memory when all are used.',
   }),
@@ -158,6 +169,7 @@ export const hbbsSettings = {
     variable: 'ID_MAX_BYTES',
     schema: wholeNumber({ min: 6, max: 100 }),
     fallback: 100,
+    topic: 'Limits',
     meaning: 'Longest id of a device.',
     reason: "The width of the database's column.",
   }),
@@ -165,6 +177,7 @@ export const hbbsSettings = {
     variable: 'UUID_MAX_BYTES',
     schema: wholeNumber({ min: 32, max: 4_096 }),
     fallback: 256,
+    topic: 'Limits',
     meaning: 'Longest device identity (uuid).',
     reason:
       'Stock clients send a machine id or a key, some 32 to 64 bytes; it is stored, so a stranger must not choose its size.',
@@ -173,6 +186,7 @@ export const hbbsSettings = {
     variable: 'LOOKUPS_PER_MINUTE',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 2_000,
+    topic: 'Limits',
     meaning: 'Registrations from one address (IPv6: /64) that are looked up in a minute, known devices included.',
     reason:
       '300 known devices behind one address are all back within 20 s of a restart, and a stranger cannot keep the database busy.',
@@ -181,6 +195,7 @@ export const hbbsSettings = {
     variable: 'NEW_IDS_PER_MINUTE',
     schema: wholeNumber({ min: 1, max: 1_000_000 }),
     fallback: 31,
+    topic: 'Limits',
     meaning: 'New ids from one address (IPv6: /64), after its first, with less than a minute between one and the next.',
     reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
   }),
@@ -188,6 +203,7 @@ export const hbbsSettings = {
     variable: 'NEW_IDS_PER_DAY',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 300,
+    topic: 'Limits',
     meaning: 'Different new ids from one address in a day.',
     reason: "The reference's limit. Raise it while a fleet behind one address is rolled out.",
   }),

@@ -1,12 +1,14 @@
 import type { z } from 'zod'
 
-/** A command line flag: `-p`, `--port <number>`. */
+/** How a setting looks on a command line; its long flag is its variable's name: RELAY_SERVERS, `--relay-servers`. */
 export interface Flag {
   readonly short?: string
-  readonly long: string
   /** What the value is, as help shows it. */
   readonly value: string
 }
+
+/** Where docs/configuration.md tells of a setting; what names none stands with its servers. */
+export type Topic = 'Bandwidth' | 'Limits' | 'Logs, metrics and stopping' | 'Deprecated and unused'
 
 /** One thing that an operator can set: everything that parsing, help, warnings and docs/configuration.md need. */
 export interface Setting<Value> {
@@ -23,10 +25,11 @@ export interface Setting<Value> {
   readonly alias?: { readonly variable: string; readonly schema: z.ZodType<Value | undefined, string> }
   /** An empty text is a value of its own; elsewhere it means the default. */
   readonly emptyIsValue?: true
-  /** Never shown, and also read from the file that `<variable>_FILE` names. */
+  /** Never shown, and also read from the file that `<variable>_FILE` or `--<flag>-file` names. */
   readonly secret?: true
   /** What to warn about when this value was given. */
   readonly warning?: (text: string) => string | undefined
+  readonly topic?: Topic
   readonly meaning: string
   /** Why the default is what it is. */
   readonly reason?: string

@@ -30,7 +30,7 @@ const rustLogLevel = text.transform((value): LogLevel | undefined => {
 export const sharedSettings = {
   bind: setting({
     variable: 'BIND',
-    flag: { short: 'b', long: 'bind', value: 'address' },
+    flag: { short: 'b', value: 'address' },
     schema: ipAddress,
     fallback: undefined,
     fallbackText: 'all interfaces',
@@ -63,10 +63,11 @@ export const sharedSettings = {
   }),
   metricsBind: setting({
     variable: 'METRICS_BIND',
-    flag: { long: 'metrics-bind', value: 'host:port' },
+    flag: { value: 'host:port' },
     schema: bindAddress,
     fallback: undefined,
     fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
+    topic: 'Logs, metrics and stopping',
     meaning:
       'Where /metrics, /livez and /readyz are served over HTTP, `address:port`. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning.',
     reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
@@ -76,6 +77,7 @@ export const sharedSettings = {
     schema: oneOf(LOG_LEVELS),
     fallback: 'info',
     alias: { variable: 'RUST_LOG', schema: rustLogLevel },
+    topic: 'Logs, metrics and stopping',
     meaning: `One of ${LOG_LEVELS.join(', ')}. RUST_LOG, where LOG_LEVEL is not set, gives its general level; its other directives mean nothing here.`,
   }),
   logFormat: setting({
@@ -83,12 +85,14 @@ export const sharedSettings = {
     schema: oneOf(LOG_FORMATS),
     fallback: undefined,
     fallbackText: 'pretty on a terminal, json elsewhere',
-    meaning: 'json: one object a line, for collectors. pretty: for people.',
+    topic: 'Logs, metrics and stopping',
+    meaning: 'json (one object a line, for collectors) or pretty (for people).',
   }),
   drainSeconds: setting({
     variable: 'DRAIN_SECONDS',
     schema: wholeNumber({ min: 0, max: 86_400 }),
     fallback: 0,
+    topic: 'Logs, metrics and stopping',
     meaning: 'How long relayed sessions may go on after SIGTERM, SIGINT or SIGQUIT. A second signal ends at once.',
     reason: 'The reference cuts them at once, and supervisors commonly kill after 10 s.',
   }),
@@ -96,6 +100,7 @@ export const sharedSettings = {
     variable: 'CONNECTIONS_PER_SOURCE',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 2_000,
+    topic: 'Limits',
     meaning: 'TCP and WebSocket connections from one address at once; an IPv6 /64 counts as one.',
     reason: 'A company behind one address with 1,000 sessions at once passes; one machine cannot take all descriptors.',
   }),
@@ -104,6 +109,7 @@ export const sharedSettings = {
     schema: secondsAsMs({ min: 1, max: 600 }),
     fallback: 30_000,
     fallbackText: '30',
+    topic: 'Limits',
     meaning: 'Seconds for a new connection, its WebSocket upgrade included, to send its first whole message.',
     reason: "The reference's wait; stock clients send at once and give up after 18 s.",
   }),
@@ -112,7 +118,7 @@ export const sharedSettings = {
 /** The key, whose default differs between the servers. */
 export const keySetting = {
   variable: 'KEY',
-  flag: { short: 'k', long: 'key', value: 'key' },
+  flag: { short: 'k', value: 'key' },
   schema: text,
   emptyIsValue: true,
   secret: true,

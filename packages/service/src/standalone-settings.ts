@@ -7,7 +7,7 @@ import { trimmedText } from './value-schemas.ts'
 export const standaloneSettings = {
   dataDir: setting({
     variable: 'DATA_DIR',
-    flag: { long: 'data-dir', value: 'folder' },
+    flag: { value: 'folder' },
     schema: trimmedText,
     fallback: './data',
     meaning: 'Folder of keys, database, lists and `.env`.',

@@ -41,10 +41,11 @@ export const secondsAsMs = ({ min, max }: Range) =>
     return seconds >= min && seconds <= max ? Math.round(seconds * 1000) : unfit(`use seconds from ${min} to ${max}`)
   })
 
-export const positiveNumber = ({ max, example }: { readonly max: number; readonly example: string }) =>
+/** A number that may have a fraction; above zero, so nothing that divides by it fails. */
+export const positiveNumber = ({ min, max }: Range) =>
   read((value) => {
     const number = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) ? Number(value) : Number.NaN
-    return number > 0 && number <= max ? number : unfit(`use a number above 0, at most ${max}, for example ${example}`)
+    return number >= min && number <= max ? number : unfit(`use a number from ${min} to ${max}, such as 0.5`)
   })
 
 export const yesOrNo = read((value) => {
