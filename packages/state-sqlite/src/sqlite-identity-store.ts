@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   type IdentityStore,
@@ -9,6 +8,7 @@ import {
 } from '@tryst/rendezvous'
 import { BatchedWriter } from './batched-writer.ts'
 import { describeFailure, failure } from './database-failure.ts'
+import { newGuid } from './guid.ts'
 import { type Durability, openDatabase } from './open-database.ts'
 import { ipOfPeerInfo, peerInfo } from './peer-info.ts'
 
@@ -20,9 +20,9 @@ export interface SqliteIdentityStoreOptions {
 
 /**
  * The identities of devices in a database of the reference server. The death of the process loses nothing that was
- * acknowledged (`Durability` says what a power cut may cost). Measured on a virtual machine with an SSD, one
- * registration after the other costs 20 µs with `normal` and 190 µs with `full`; 50 in one turn of the event loop cost
- * 8 and 11 µs each, since they share a transaction.
+ * acknowledged (`Durability` says what a power cut may cost). Measured on a virtual machine with an SSD
+ * (bench/identity-store.mjs): registrations one after the other take 50 µs each with `normal` and 155 µs with `full`,
+ * 50 in one turn of the event loop 10 and 12 µs, since they share a transaction.
  */
 export class SqliteIdentityStore implements IdentityStore {
   readonly #db: DatabaseSync
@@ -66,7 +66,7 @@ export class SqliteIdentityStore implements IdentityStore {
     const uuid = Uint8Array.from(identity.uuid)
     const publicKey = Uint8Array.from(identity.publicKey)
     return this.#write(id, () => {
-      const guid = newGuid()
+      const guid = newGuid(Date.now())
       const { changes } = this.#insert.run(guid, id, uuid, publicKey, peerInfo(ip))
       if (changes === 1) return { created: true, identity: { id, guid, uuid, publicKey, ip } }
       const existing = this.#read(id)
@@ -136,14 +136,6 @@ export class SqliteIdentityStore implements IdentityStore {
     if (error instanceof StoreUnavailableError) return error
     return new StoreUnavailableError(describeFailure(error, this.#path).text, { cause: error })
   }
-}
-
-/** A random UUID (version 4) in its 16 bytes. */
-function newGuid(): Uint8Array {
-  const guid = randomFillSync(new Uint8Array(16))
-  guid[6] = ((guid[6] ?? 0) & 0x0f) | 0x40
-  guid[8] = ((guid[8] ?? 0) & 0x3f) | 0x80
-  return guid
 }
 
 function bytes(value: unknown): Uint8Array {
