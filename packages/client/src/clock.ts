@@ -8,6 +8,7 @@ export type CancelTimer = () => void
 export interface Clock {
   /** Milliseconds since some moment in the past; never goes back. */
   now(): number
+  /** Calls `action` once, never before `delayMs` have passed. */
   after(delayMs: number, action: () => void): CancelTimer
 }
 
@@ -18,7 +19,14 @@ export function scaledClock(factor: number): Clock {
   return {
     now: () => performance.now() / factor,
     after: (delayMs, action) => {
-      const timer = setTimeout(action, delayMs * factor)
+      const dueMs = performance.now() + delayMs * factor
+      // Timers of the platform may fire up to a millisecond early, which would move what hangs on whole seconds.
+      const fire = () => {
+        const leftMs = dueMs - performance.now()
+        if (leftMs > 0) timer = setTimeout(fire, leftMs)
+        else action()
+      }
+      let timer = setTimeout(fire, delayMs * factor)
       return () => clearTimeout(timer)
     },
   }

@@ -1,16 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { decodeBase64, rendezvous } from '@tryst/protocol'
-import {
-  controllerAnswer,
-  createBoxKeyPair,
-  encodeSession,
-  openIdentity,
-  RecordLayer,
-  SESSION_KEY_BYTES,
-  type SignedIdentity,
-} from '@tryst/protocol/session'
+import { openIdentity, type SignedIdentity } from '@tryst/protocol/session'
 import { type Clock, systemClock } from './clock.ts'
 import { ConnectError } from './connect-error.ts'
+import { shakeHands } from './controller-handshake.ts'
 import { ControllerSession, type SessionKind } from './controller-session.ts'
 import { drawId } from './device-identity.ts'
 import { reachDevice } from './initiator.ts'
@@ -20,7 +12,6 @@ import { queryOnline } from './online-query.ts'
 import { PeerStream } from './peer-stream.ts'
 import type { Network } from './rendezvous-link.ts'
 import type { ServerSettings } from './service-address.ts'
-import { CONNECT_LIMIT_MS } from './stock-client.ts'
 
 export interface ControllerOptions {
   readonly server: ServerSettings
@@ -155,36 +146,4 @@ export class Controller {
     const identity = serverKey && openIdentity(signedIdentity, serverKey)
     return identity?.id === deviceId ? identity : undefined
   }
-}
-
-/**
- * The controller's half of the handshake. Stock clients take the first frame for the device's identity whatever it is;
- * what is wrong with it ends the attempt here, as the protocol's description recommends.
- */
-async function shakeHands(
-  stream: PeerStream,
-  device: SignedIdentity | undefined,
-  unencrypted: 'refuse' | 'accept',
-): Promise<void> {
-  const { link } = stream
-  if (!device) {
-    if (unencrypted === 'refuse') {
-      throw new ConnectError(
-        'unencrypted',
-        'The server vouches for no key of the device: the handshake is not possible',
-      )
-    }
-    // A relay drops empty messages where one side is a WebSocket; there, an empty key says the same.
-    link.send(link.transport === 'websocket' ? encodeSession({ publicKey: {} }) : new Uint8Array(0))
-    return
-  }
-  const frame = await link.next(CONNECT_LIMIT_MS)
-  if (typeof frame === 'string') throw new ConnectError('handshake', 'Failed to secure connection: no handshake')
-  const sessionKey = new Uint8Array(randomBytes(SESSION_KEY_BYTES))
-  try {
-    link.send(controllerAnswer(frame, device, createBoxKeyPair(), sessionKey))
-  } catch (cause) {
-    throw new ConnectError('handshake', `Handshake failed: ${(cause as Error).message}`, { cause })
-  }
-  stream.encryptWith(new RecordLayer(sessionKey))
 }
