@@ -1,0 +1,352 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { askConsole, isRecordedAnswer } from './console-client.ts'
+import type { Client } from './inbox.ts'
+import { decodeFields, describeAddress, encodeWith, mangleAgain, mangleNow, parseEndpoint } from './messages.ts'
+import { serverAddressFor } from './network.ts'
+import { StreamClient, TcpClient } from './tcp-client.ts'
+import type {
+  ConsoleStep,
+  Difference,
+  Fields,
+  PortRole,
+  ScriptedClient,
+  Step,
+  Transcript,
+  Varying,
+} from './transcript.ts'
+import { UdpClient } from './udp-client.ts'
+import { WsClient } from './ws-client.ts'
+
+const ANSWER_WITHIN_MS = 3000
+/** How far from the recorded time a connection may be closed; idle relay pairs are looked at every 3 s only. */
+const CLOSE_TOLERANCE_MS = 900
+const IDLE_PAIR_TOLERANCE_MS = 3500
+const PUSHES = ['punch_hole', 'fetch_local_addr', 'request_relay']
+
+/** Where a transcript is played: the servers of its group. */
+export interface Target {
+  readonly ports: Readonly<Record<PortRole, number>>
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+type StepOf<K extends string> = Extract<Step, Record<K, unknown>>
+
+/** Plays one transcript and notes where the servers do something else. */
+export class Replay {
+  readonly differences: Difference[] = []
+  readonly #group: string
+  readonly #transcript: Transcript
+  readonly #servers: Target
+  readonly #clients = new Map<string, Client>()
+  /** What devices were told as the address of an initiator, by device address and initiator. */
+  readonly #handles = new Map<string, string>()
+  #stepIndex = 0
+
+  constructor(group: string, transcript: Transcript, servers: Target) {
+    this.#group = group
+    this.#transcript = transcript
+    this.#servers = servers
+  }
+
+  async run(): Promise<Difference[]> {
+    try {
+      for (const [index, step] of this.#transcript.steps.entries()) {
+        this.#stepIndex = index
+        try {
+          await this.#play(step)
+        } catch (error) {
+          this.#differs(`${this.#describe(step)}`, `failed: ${error instanceof Error ? error.message : error}`)
+        }
+      }
+    } finally {
+      for (const client of this.#clients.values()) client.close()
+    }
+    return this.differences
+  }
+
+  async #play(step: Step): Promise<void> {
+    if ('open' in step) return this.#open(step.open)
+    if ('send' in step) return this.#client(step.send).send(this.#payloadOf(step))
+    if ('sendBytes' in step) return this.#sendBytes(step)
+    if ('sendWs' in step) {
+      const data = Buffer.from(step.text ?? step.hex ?? '', step.text === undefined ? 'hex' : 'utf8')
+      return this.#webSocket(step.sendWs).sendFrame(step.opcode, data, step.final !== false)
+    }
+    if ('expect' in step) return this.#expect(step)
+    if ('expectBytes' in step) return this.#expectBytes(step)
+    if ('expectWs' in step) return this.#expectWs(step)
+    if ('expectClosed' in step) return this.#expectClosed(step)
+    if ('expectNothing' in step) return this.#expectNothing(step)
+    if ('console' in step) return this.#console(step)
+    if ('wait' in step) return sleep(step.wait)
+    if ('shutdownWriting' in step) return this.#stream(step.shutdownWriting).shutdownWriting()
+    if ('close' in step) return this.#client(step.close).close()
+    if ('reset' in step) return this.#stream(step.reset).reset()
+    if ('restart' in step) return this.#restart()
+    if ('bothWays' in step) return this.#bothWays(step)
+  }
+
+  async #open(name: string): Promise<void> {
+    const scripted = this.#scripted(name)
+    const server = { ip: serverAddressFor(scripted), port: this.#servers.ports[scripted.port] }
+    const client = clientFor(scripted, server)
+    this.#clients.set(name, client)
+    await client.open()
+    const recorded = this.#transcript.upgradeAnswer
+    if (recorded && client instanceof WsClient) {
+      const [answer, found] = [recorded, client.upgradeAnswer].map((lines) => describeUpgrade(lines))
+      if (answer !== found) this.#differs(`${answer}`, `${found}`)
+    }
+  }
+
+  #payloadOf(step: StepOf<'send'>): Uint8Array {
+    const [substituted] = Object.entries(step.substitute ?? {})
+    if (!substituted) return Buffer.from(step.hex, 'hex')
+    const [path, varying] = substituted
+    if (!('mangledAddressOf' in varying)) throw new Error(`cannot fill in ${path}`)
+    const device = this.#scripted(step.send).ip
+    const handle = this.#handles.get(`${device} ${varying.mangledAddressOf}`)
+    const { ip, port } = this.#client(varying.mangledAddressOf).address
+    // Devices give the handle back as they got it, but encode the address in LocalAddr anew.
+    const bytes = !handle
+      ? mangleNow(ip, port)
+      : path.startsWith('local_addr.')
+        ? mangleAgain(handle)
+        : Buffer.from(handle, 'hex')
+    return encodeWith(step.hex, path, bytes, step.innerSuffix)
+  }
+
+  #sendBytes(step: StepOf<'sendBytes'>): void {
+    const { frameOf } = step
+    if (!frameOf) return this.#stream(step.sendBytes).sendBytes(Buffer.from(step.hex ?? '', 'hex'))
+    this.#client(step.sendBytes).send(Buffer.concat([Buffer.from(frameOf.hex, 'hex'), Buffer.alloc(frameOf.zeros)]))
+  }
+
+  async #expect(step: StepOf<'expect'>): Promise<void> {
+    const client = this.#client(step.expect)
+    const received = await client.takeMessage(ANSWER_WITHIN_MS)
+    if (!received) return this.#differs(this.#describe(step), await this.#whatInstead(client))
+    if (!step.fields) {
+      const hex = Buffer.from(received).toString('hex')
+      if (hex !== step.hex) this.#differs(`${step.expect} receives ${step.hex}`, `${step.expect} receives ${hex}`)
+      return
+    }
+    const found = decodeFields(received)
+    if (!found)
+      return this.#differs(this.#describe(step), `${step.expect} receives ${Buffer.from(received).toString('hex')}`)
+    this.#rememberHandle(step, found)
+    const expected = this.#expectedFields(step)
+    const comparable = this.#withNames(found, step.varies ?? {})
+    if (!isDeepStrictEqual(expected, comparable)) {
+      this.#differs(
+        `${step.expect} receives ${describeFields(expected)}`,
+        `${step.expect} receives ${describeFields(comparable)}`,
+      )
+    }
+  }
+
+  #rememberHandle(step: StepOf<'expect'>, found: Fields): void {
+    for (const [path, varying] of Object.entries(step.varies ?? {})) {
+      const [member, field] = path.split('.') as [string, string]
+      const handle = (found[member] as Fields | undefined)?.[field]
+      if (!PUSHES.includes(member) || !('mangledAddressOf' in varying) || typeof handle !== 'string') continue
+      this.#handles.set(`${this.#scripted(step.expect).ip} ${varying.mangledAddressOf}`, handle)
+    }
+  }
+
+  #expectedFields(step: StepOf<'expect'>): Fields {
+    const fields = structuredClone(step.fields ?? {})
+    if (step.innerSuffix !== undefined) fields['unknown fields'] = step.innerSuffix
+    for (const [path, varying] of Object.entries(step.varies ?? {})) {
+      const [member, field] = path.split('.') as [string, string]
+      ;(fields[member] as Fields)[field] = nameOf(varying)
+    }
+    return fields
+  }
+
+  /** What was received, with a name instead of each varying field that is right. */
+  #withNames(found: Fields, varies: Record<string, Varying>): Fields {
+    const fields = structuredClone(found)
+    for (const [path, varying] of Object.entries(varies)) {
+      const [member, field] = path.split('.') as [string, string]
+      const inner = fields[member] as Fields | undefined
+      const value = inner?.[field]
+      if (!inner || value === undefined) continue
+      if ('portOf' in varying) {
+        if (value === this.#client(varying.portOf).address.port) inner[field] = nameOf(varying)
+      } else {
+        const isClient = 'mangledAddressOf' in varying
+        const address = isClient ? this.#client(varying.mangledAddressOf).address : parseEndpoint(varying.mangled)
+        inner[field] = describeAddress(String(value), address, isClient ? varying.mangledAddressOf : varying.mangled)
+      }
+    }
+    return fields
+  }
+
+  async #expectBytes(step: StepOf<'expectBytes'>): Promise<void> {
+    const client = this.#stream(step.expectBytes)
+    const received = await client.takeBytes(step.hex.length / 2, ANSWER_WITHIN_MS)
+    if (!received) return this.#differs(this.#describe(step), await this.#whatInstead(client))
+    const hex = Buffer.from(received).toString('hex')
+    if (hex !== step.hex) this.#differs(this.#describe(step), `${step.expectBytes} receives bytes ${hex}`)
+  }
+
+  async #expectWs(step: StepOf<'expectWs'>): Promise<void> {
+    const client = this.#webSocket(step.expectWs)
+    const frame = await client.takeFrame(ANSWER_WITHIN_MS)
+    const found = frame
+      ? `${step.expectWs} receives ${frame.opcode} ${Buffer.from(frame.data).toString('hex')}`
+      : await this.#whatInstead(client)
+    if (found !== this.#describe(step)) this.#differs(this.#describe(step), found)
+  }
+
+  async #expectClosed(step: StepOf<'expectClosed'>): Promise<void> {
+    const client = this.#client(step.expectClosed)
+    const recordedMs = step.afterMs ?? 0
+    const isIdlePair = this.#transcript.name.includes('idle pair')
+    const toleranceMs = isIdlePair ? IDLE_PAIR_TOLERANCE_MS : CLOSE_TOLERANCE_MS
+    const start = performance.now()
+    const ending = await client.ended(recordedMs + Math.max(ANSWER_WITHIN_MS, toleranceMs))
+    const tookMs = performance.now() - start
+    const expected = this.#describe(step)
+    const leftover = client.pending()
+    if (leftover) this.#differs(expected, `${step.expectClosed} receives ${leftover}`)
+    else if (!ending) this.#differs(expected, `${step.expectClosed} stays open`)
+    else if (ending !== step.how) this.#differs(expected, `${step.expectClosed} is reset`)
+    else if (recordedMs > 0 && Math.abs(tookMs - recordedMs) > toleranceMs) {
+      this.#differs(expected, `${step.expectClosed} is closed after ${Math.round(tookMs / 1000)} s`)
+    }
+    if (ending) client.close()
+  }
+
+  async #expectNothing(step: StepOf<'expectNothing'>): Promise<void> {
+    const client = this.#client(step.expectNothing)
+    const isUdp = client instanceof UdpClient
+    const ending = isUdp ? void (await sleep(step.forMs)) : await client.ended(step.forMs)
+    const message = await client.takeMessage(0)
+    const found = message ? this.#describeReceived(step.expectNothing, message) : undefined
+    if (found) this.#differs(this.#describe(step), found)
+    else if (client.pending()) this.#differs(this.#describe(step), `${step.expectNothing} receives ${client.pending()}`)
+    else if (step.stillOpen && ending) this.#differs(this.#describe(step), `${step.expectNothing} is closed`)
+  }
+
+  async #console(step: ConsoleStep): Promise<void> {
+    const from = step.from ?? '127.0.0.1'
+    const server = { ip: from.includes(':') ? '::1' : '127.0.0.1', port: this.#servers.ports[step.console] }
+    const answer = await askConsole(step, from, server)
+    if (!isRecordedAnswer(step, answer)) {
+      this.#differs(this.#describe(step), `the console answers ${JSON.stringify(answer)}`)
+    }
+  }
+
+  async #restart(): Promise<void> {
+    await this.#servers.stop()
+    await this.#servers.start()
+  }
+
+  async #bothWays({ bothWays }: StepOf<'bothWays'>): Promise<void> {
+    const names = [...this.#clients.keys()]
+    const payload = Uint8Array.from({ length: bothWays.length }, (_, i) => (i * 7) % 256)
+    for (const [from, to] of [names, names.toReversed()] as [string, string][]) {
+      this.#client(from).send(payload)
+      const received = await this.#client(to).takeMessage(ANSWER_WITHIN_MS)
+      const hash = received && createHash('sha256').update(received).digest('hex')
+      if (hash !== bothWays.sha256) {
+        const found = received
+          ? `${to} receives ${received.length} other bytes`
+          : await this.#whatInstead(this.#client(to))
+        this.#differs(`${to} receives ${bothWays.length} bytes of ${from}`, found)
+      }
+    }
+  }
+
+  /** What a client has got instead of what was expected. */
+  async #whatInstead(client: Client | StreamClient): Promise<string> {
+    const name = [...this.#clients].find(([, each]) => each === client)?.[0]
+    const pending = client.pending()
+    if (pending) return `${name} receives ${pending}`
+    const ending = client instanceof UdpClient ? undefined : await client.ended(0)
+    return ending ? `${name} is ${ending === 'end' ? 'closed' : 'reset'}` : `${name} receives nothing`
+  }
+
+  #describeReceived(name: string, message: Uint8Array): string {
+    const fields = decodeFields(message)
+    return `${name} receives ${fields ? describeFields(fields) : Buffer.from(message).toString('hex')}`
+  }
+
+  #describe(step: Step): string {
+    if ('expect' in step) {
+      return `${step.expect} receives ${step.fields ? describeFields(this.#expectedFields(step)) : step.hex}`
+    }
+    if ('expectBytes' in step) return `${step.expectBytes} receives bytes ${step.hex}`
+    if ('expectWs' in step) return `${step.expectWs} receives ${step.opcode} ${step.hex}`
+    if ('expectClosed' in step) {
+      const after = step.afterMs ? ` after ${Math.round(step.afterMs / 1000)} s` : ''
+      return `${step.expectClosed} is closed${after}`
+    }
+    if ('expectNothing' in step) {
+      return `${step.expectNothing} receives nothing${step.stillOpen ? ' and stays open' : ''}`
+    }
+    if ('console' in step) return `the console answers ${JSON.stringify(step.answer)}`
+    if ('open' in step) return `${step.open} connects`
+    return Object.entries(step).map(([name, value]) => `${name} ${JSON.stringify(value)}`)[0] ?? 'nothing'
+  }
+
+  #differs(reference: string, found: string): void {
+    const { name } = this.#transcript
+    this.differences.push({ group: this.#group, transcript: name, step: this.#stepIndex, reference, found })
+  }
+
+  #scripted(name: string): ScriptedClient {
+    const scripted = this.#transcript.clients?.[name]
+    if (!scripted) throw new Error(`the transcript has no client ${name}`)
+    return scripted
+  }
+
+  #client(name: string): Client {
+    const client = this.#clients.get(name)
+    if (!client) throw new Error(`${name} was never opened`)
+    return client
+  }
+
+  #stream(name: string): StreamClient {
+    const client = this.#client(name)
+    if (!(client instanceof StreamClient)) throw new Error(`${name} has no stream`)
+    return client
+  }
+
+  #webSocket(name: string): WsClient {
+    const client = this.#client(name)
+    if (!(client instanceof WsClient)) throw new Error(`${name} has no WebSocket`)
+    return client
+  }
+}
+
+function clientFor(scripted: ScriptedClient, server: { ip: string; port: number }): Client {
+  if (scripted.transport === 'udp') return new UdpClient(scripted.ip, server)
+  if (scripted.transport === 'tcp') return new TcpClient(scripted.ip, server)
+  return new WsClient(scripted.ip, server, scripted.path, scripted.headers)
+}
+
+function nameOf(varying: Varying): string {
+  if ('portOf' in varying) return `(port of ${varying.portOf})`
+  return `(address of ${'mangled' in varying ? varying.mangled : varying.mangledAddressOf})`
+}
+
+/** Status line and names of the headers, which may come in any case and order. */
+function describeUpgrade([status = '', ...headers]: readonly string[]): string {
+  const names = headers.map((line) => line.slice(0, line.indexOf(':')).toLowerCase())
+  return `${status} with ${names.sort().join(', ')}`
+}
+
+/** Fields on one line; long ones are cut. */
+function describeFields(fields: Fields): string {
+  const text = JSON.stringify(fields, (_, value) =>
+    typeof value === 'string' && /^[0-9a-f]{80,}$/.test(value) ? `(${value.length / 2} bytes)` : value,
+  )
+  return text.replace(/"([a-z_]+)":/g, '$1: ').replaceAll(',', ', ')
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
