@@ -27,6 +27,8 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
   return frame
 }
 
+const NOTHING = new Uint8Array(0)
+
 /** Length of a header, told by its first byte. */
 const headerLengthOf = (first: number) => (first & 3) + 1
 
@@ -43,7 +45,7 @@ function payloadLengthAt(bytes: Uint8Array, at: number, headerLength: number): n
  */
 export class FrameDecoder {
   /** Bytes of an unfinished header or payload. */
-  #partial: Uint8Array = new Uint8Array(0)
+  #partial: Uint8Array = NOTHING
   #partialLength = 0
   /** Payload length of the frame being read; -1 while its header is incomplete. */
   #expected = -1
@@ -93,7 +95,7 @@ export class FrameDecoder {
         this.#keep(chunk.subarray(at, at + wanted), expected)
         at += wanted
         payload = this.#partial.subarray(0, expected)
-        this.#partial = new Uint8Array(0)
+        this.#partial = NOTHING
         this.#partialLength = 0
       }
       this.#expected = -1

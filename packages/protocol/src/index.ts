@@ -30,3 +30,4 @@ export {
   type RendezvousMessage,
   rendezvous,
 } from './rendezvous-message.ts'
+export { sourcePrefix } from './source-prefix.ts'

@@ -39,6 +39,11 @@ export class RelayChooser {
     this.#live = this.#configured
   }
 
+  /** What is offered when there is no other relay; empty: nothing. */
+  get fallback(): string {
+    return this.options.fallback
+  }
+
   get configured(): readonly string[] {
     return this.#configured
   }
@@ -56,7 +61,7 @@ export class RelayChooser {
   /** The next relay, always with its port; empty when there is none to offer. */
   next(): string {
     const candidates = this.#configured.length > 0 ? this.#live : this.options.directory.live().map((r) => r.address)
-    if (candidates.length === 0) return this.options.fallback
+    if (candidates.length === 0) return this.fallback
     if (candidates.length === 1) return candidates[0] ?? ''
     return candidates[this.#turn++ % candidates.length] ?? ''
   }

@@ -22,4 +22,4 @@ export {
 export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
 export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
 export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'
-export { sourcePrefix } from './source-prefix.ts'
+export { sourcePrefix } from '@tryst/protocol'

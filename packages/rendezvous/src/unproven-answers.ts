@@ -1,5 +1,5 @@
 import { boundedTable } from './bounded-table.ts'
-import { sourcePrefix } from './source-prefix.ts'
+import { sourcePrefix } from '@tryst/protocol'
 
 const WINDOW_MS = 10_000
 const PER_ADDRESS = 20

@@ -1,4 +1,4 @@
-import { parseIp } from '@tryst/protocol'
+import { parseIp } from './address.ts'
 
 /**
  * What limits for a source address count by: an IPv4 address, or the /64 of an IPv6 address, since whoever has one

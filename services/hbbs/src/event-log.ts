@@ -1,0 +1,74 @@
+import { formatEndpoint } from '@tryst/protocol'
+import type { LimitName, RendezvousEvents } from '@tryst/rendezvous'
+import type { Logger } from '@tryst/service'
+import type { ConnectionLimit } from '@tryst/transport'
+
+/** How often one limit is written to the log at most. */
+const LIMIT_LOG_EVERY_MS = 60_000
+
+/** Limits of the core, and those of the connections. */
+export type HbbsLimit = LimitName | ConnectionLimit
+
+/** The setting behind each limit, and what an operator can do. */
+export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
+  connections_per_source: 'raise CONNECTIONS_PER_SOURCE for many clients behind one address, else block the source',
+  connections_total: 'raise CONNECTIONS_TOTAL and the limit of open files, or start another node',
+  'new-ids-per-minute': 'raise NEW_IDS_PER_MINUTE while many devices behind one address are set up',
+  'new-ids-per-day': 'raise NEW_IDS_PER_DAY while many devices behind one address are set up',
+  'key-changes': 'a device changes its key again and again: look for two devices with one id and uuid',
+  'lookups-per-minute': 'raise LOOKUPS_PER_MINUTE for a large fleet behind one address, else block the source',
+  'uuid-mismatch-silence': 'a device uses an id that another one has: give it a new id',
+  devices: 'raise MAX_DEVICES, or start another node',
+  'pending-registrations': 'the store is slower than the registrations: look at its disk',
+}
+
+/** Writes what happens to the log; limits once a minute each, with the number of times. */
+export class EventLog implements RendezvousEvents {
+  readonly #limits = new Map<HbbsLimit, { readonly sinceMs: number; times: number }>()
+
+  constructor(
+    private readonly log: Logger,
+    private readonly onLimit: (limit: HbbsLimit) => void,
+  ) {}
+
+  registered: RendezvousEvents['registered'] = (id, from, how) =>
+    this.log.info({ id, from: formatEndpoint(from), how }, 'device registered')
+
+  uuidMismatch: RendezvousEvents['uuidMismatch'] = (id, from) =>
+    this.log.warn({ id, from: formatEndpoint(from) }, `Peer ${printable(id)} uuid mismatch`)
+
+  /** Its form is stable: docs/operating.md, fail2ban. */
+  keyMismatch: RendezvousEvents['keyMismatch'] = (id, from) =>
+    this.log.warn(`Authentication failed from ${formatEndpoint(from)} for peer ${printable(id)} - invalid key`)
+
+  ipChanged: RendezvousEvents['ipChanged'] = (id, fromIp, toIp) =>
+    this.log.debug({ id, fromIp, toIp }, 'device moved, its key is asked for')
+
+  serverListUpdated: RendezvousEvents['serverListUpdated'] = (serial, servers) =>
+    this.log.info({ serial, servers }, 'server list updated')
+
+  unavailable: RendezvousEvents['unavailable'] = (what, err) => this.log.error({ err, what }, 'state not available')
+
+  limitHit: RendezvousEvents['limitHit'] = (limit, source) => this.#hit(limit, source)
+
+  connectionLimit(limit: ConnectionLimit, source: string): void {
+    this.#hit(limit, source)
+  }
+
+  #hit(limit: HbbsLimit, source: string): void {
+    this.onLimit(limit)
+    const nowMs = performance.now()
+    const seen = this.#limits.get(limit)
+    if (seen && nowMs - seen.sinceMs < LIMIT_LOG_EVERY_MS) {
+      seen.times++
+      return
+    }
+    this.#limits.set(limit, { sinceMs: nowMs, times: 0 })
+    this.log.warn({ limit, source, times: (seen?.times ?? 0) + 1, remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
+  }
+}
+
+/** A stranger's text in a log line: no control characters, no length to speak of. */
+function printable(text: string): string {
+  return text.replace(/[^\x21-\x7e]/g, '?').slice(0, 100)
+}

@@ -1,0 +1,221 @@
+import { randomBytes, randomFillSync } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Signer } from '@tryst/protocol'
+import {
+  type ClientConnection,
+  type Cluster,
+  type IdentityStore,
+  isLoopback,
+  type Reception,
+  type RelayDirectory,
+  type RendezvousEvents,
+  RendezvousServer,
+  type RendezvousSettings,
+} from '@tryst/rendezvous'
+import {
+  ConnectionGuard,
+  type ConnectionLimit,
+  type FramedTcpHandler,
+  FramedTcpListener,
+  serveTextConsole,
+  UdpPort,
+  WebSocketListener,
+} from '@tryst/transport'
+import { RelayProbe, resolvable } from './relay-probe.ts'
+
+export interface HbbsOptions {
+  /** Main port; the NAT test has the one below, WebSocket the second above. 0: drawn by the system, for tests. */
+  readonly port: number
+  readonly bind: string | undefined
+  readonly settings: RendezvousSettings
+  readonly receiveBufferBytes: number
+  /** Operator's text console for loopback connections to the second port. */
+  readonly textConsole: 'on' | 'off'
+  readonly firstMessageTimeoutMs: number
+  /** A larger message ends the connection, as soon as its length is known. */
+  readonly maxMessageBytes: number
+  readonly connectionsPerSource: number
+  readonly connectionsTotal: number
+  readonly trustedProxies: readonly string[]
+}
+
+export interface HbbsParts {
+  readonly identities: IdentityStore
+  readonly cluster: Cluster
+  readonly announcedRelays: RelayDirectory
+  readonly signer: Signer | undefined
+  readonly events: RendezvousEvents
+  readonly onConnectionLimit: (limit: ConnectionLimit, source: string) => void
+  readonly onSocketError: (error: Error) => void
+}
+
+const IDLE_TIMEOUT_MS = 30_000
+const SWEEP_EVERY_MS = 250
+/** How long a stop waits for answers to requests that were already handed on. */
+const DRAIN_MS = 8_000
+const DRAIN_CHECK_MS = 50
+/** Kernel receive buffer when the operator names none. */
+export const DEFAULT_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+
+/** A running ID server: its sockets, and the core that they serve. */
+export class Hbbs {
+  #closing: Promise<void> | undefined
+
+  private constructor(
+    readonly server: RendezvousServer,
+    private readonly listeners: {
+      readonly udp: UdpPort
+      readonly main: FramedTcpListener
+      readonly second: FramedTcpListener
+      readonly webSocket: WebSocketListener
+    },
+    private readonly parts: HbbsParts,
+    private readonly stopWork: () => void,
+  ) {}
+
+  /** @throws the listen error of Node when a port is taken */
+  static async start(options: HbbsOptions, parts: HbbsParts): Promise<Hbbs> {
+    const server = new RendezvousServer(options.settings, {
+      ...parts,
+      clock: Date.now,
+      random: randomUint32,
+      asciiText: (bytes, start, end) => (bytes as Buffer).toString('latin1', start, end),
+    })
+    const { firstMessageTimeoutMs, bind, port } = options
+    const guard = new ConnectionGuard<ServedConnection>(
+      { perSource: options.connectionsPerSource, total: options.connectionsTotal },
+      parts.onConnectionLimit,
+    )
+    const tcp = {
+      ...{ bind, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS, maxFrameBytes: options.maxMessageBytes },
+      onError: parts.onSocketError,
+    }
+    const opened: { close(): Promise<void> }[] = []
+    const open = async <T extends { close(): Promise<void> }>(listener: Promise<T>): Promise<T> => {
+      const one = await listener
+      opened.push(one)
+      return one
+    }
+    try {
+      const main = await open(
+        FramedTcpListener.open({
+          ...tcp,
+          port,
+          handler: handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload)),
+        }),
+      )
+      const portOf = (offset: number) => (port === 0 ? 0 : port + offset)
+      const udp = await open(
+        UdpPort.open({
+          ...{ bind, port: main.port, receiveBufferBytes: options.receiveBufferBytes, onError: parts.onSocketError },
+          onDatagram: (datagram, ip, from, sender) => server.onDatagram(datagram, ip, from, sender),
+        }),
+      )
+      const second = await open(
+        FramedTcpListener.open({
+          ...tcp,
+          port: portOf(-1),
+          handler: handlerOf(server, guard, (connection, payload) => server.onSecondPortMessage(connection, payload)),
+          divert: (socket, ip) => options.textConsole === 'on' && isLoopback(ip) && serveConsole(socket, server),
+        }),
+      )
+      const webSocket = await open(
+        WebSocketListener.open({
+          ...{ bind, port: portOf(2), firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
+          maxMessageBytes: options.maxMessageBytes,
+          trustedProxies: options.trustedProxies,
+          handler: handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload)),
+          onError: parts.onSocketError,
+        }),
+      )
+      server.relays.configure(await resolvable(server.relays.configured))
+      await server.start(udp)
+      const probe = new RelayProbe(server.relays)
+      probe.start()
+      const sweeper = setInterval(() => server.sweep(), SWEEP_EVERY_MS)
+      const stopWork = () => {
+        probe.close()
+        clearInterval(sweeper)
+      }
+      return new Hbbs(server, { udp, main, second, webSocket }, parts, stopWork)
+    } catch (error) {
+      await Promise.all(opened.map((listener) => listener.close()))
+      throw error
+    }
+  }
+
+  get ports(): { main: number; natTest: number; webSocket: number } {
+    const { main, second, webSocket } = this.listeners
+    return { main: main.port, natTest: second.port, webSocket: webSocket.port }
+  }
+
+  get readiness(): { ready: true } | { ready: false; reason: string } {
+    return this.#closing ? { ready: false, reason: 'stopping' } : { ready: true }
+  }
+
+  /**
+   * Stops serving: the UDP socket first, so that devices turn to another node; then waits until the devices that were
+   * already asked have answered; then the rest, and at last the store, so that nothing acknowledged is lost. May be
+   * called twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { udp, main, second, webSocket } = this.listeners
+    const { waiting } = this.server.introducer
+    this.stopWork()
+    this.server.introducer.drain()
+    await udp.close()
+    await this.parts.cluster.leave()
+    const deadline = performance.now() + DRAIN_MS
+    while (waiting.unanswered > 0 && performance.now() < deadline) await sleep(DRAIN_CHECK_MS)
+    await Promise.all([main.close(), second.close(), webSocket.close()])
+    await this.parts.identities.close()
+  }
+}
+
+type ServedConnection = ClientConnection & { destroy(): void }
+
+/** What each listener does with its connections: shares first, then the core. */
+function handlerOf(
+  server: RendezvousServer,
+  guard: ConnectionGuard<ServedConnection>,
+  receive: (connection: ServedConnection, payload: Uint8Array) => Reception,
+): FramedTcpHandler {
+  return {
+    onOpen: (connection) => guard.admit(connection, connection.remote.ip),
+    onMessage: (connection, payload) => {
+      if (receive(connection, payload) === 'valid') guard.prove(connection)
+    },
+    onClose: (connection) => {
+      guard.remove(connection)
+      server.onClose(connection)
+    },
+  }
+}
+
+function serveConsole(socket: Socket, server: RendezvousServer): true {
+  serveTextConsole(socket, (command) =>
+    server.onConsoleCommand(command, (relays) => {
+      void resolvable(relays).then((found) => server.relays.configure(found))
+    }),
+  )
+  return true
+}
+
+/** Random numbers of 32 bits from the system's generator, drawn in batches. */
+const randomUint32 = (() => {
+  const pool = new Uint32Array(1024)
+  let next = pool.length
+  return () => {
+    if (next === pool.length) {
+      randomFillSync(pool)
+      next = 0
+    }
+    return pool[next++] ?? randomBytes(4).readUInt32LE()
+  }
+})()

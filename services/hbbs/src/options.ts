@@ -1,0 +1,47 @@
+import { networkInterfaces } from 'node:os'
+import { DEFAULT_REGISTRATION_LIMITS } from '@tryst/rendezvous'
+import type { HbbsConfig } from '@tryst/service'
+import { DEFAULT_RECEIVE_BUFFER_BYTES, type HbbsOptions } from './hbbs.ts'
+
+/** How the settings of an operator become those of the parts. */
+export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined): HbbsOptions {
+  // Clients derive this port themselves, so it is not a choice.
+  const relayPort = config.port + 1
+  return {
+    port: config.port,
+    bind: config.bind,
+    receiveBufferBytes: config.rmemBytes || DEFAULT_RECEIVE_BUFFER_BYTES,
+    textConsole: config.console ? 'on' : 'off',
+    firstMessageTimeoutMs: config.firstMessageTimeoutMs,
+    maxMessageBytes: config.firstMessageMaxBytes,
+    connectionsPerSource: config.connectionsPerSource,
+    connectionsTotal: config.connectionsTotal,
+    trustedProxies: config.trustedProxies,
+    settings: {
+      expectedKey,
+      relayServers: config.relayServers,
+      fallbackRelay: config.publicHost === undefined ? '' : `${config.publicHost}:${relayPort}`,
+      relayPort,
+      alwaysUseRelay: config.alwaysUseRelay,
+      lan: config.mask === undefined ? undefined : { cidr: config.mask, localIp: config.localIp ?? firstLocalIp() },
+      serial: config.serial,
+      rendezvousServers: config.rendezvousServers,
+      softwareUrl: config.softwareUrl,
+      maxDevices: config.maxDevices,
+      limits: {
+        ...DEFAULT_REGISTRATION_LIMITS,
+        idMaxBytes: config.idMaxBytes,
+        uuidMaxBytes: config.uuidMaxBytes,
+        newIdsPerWindow: config.newIdsPerMinute,
+        newIdsPerDay: config.newIdsPerDay,
+        lookupsPerMinute: config.lookupsPerMinute,
+      },
+    },
+  }
+}
+
+/** The first IPv4 address of this machine that is not loopback. */
+function firstLocalIp(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
+}
