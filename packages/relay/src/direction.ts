@@ -70,7 +70,8 @@ export class Direction implements HalfListener {
     const payloadBytes = this.#pass(bytes)
     if (payloadBytes < 0) {
       this.#pair.finish('malformed_frame')
-      return true
+      // Frames before the bad one may still wait to be sent.
+      return false
     }
     if (this.to.hasUnsent) {
       this.#isBlocked = true

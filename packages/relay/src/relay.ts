@@ -51,6 +51,7 @@ export class Relay {
   #sweep: Timer | undefined
   #isClosed = false
   #whenNobodyWaits: (() => void)[] = []
+  #whenNobodyRelays: (() => void)[] = []
 
   constructor(options: {
     readonly settings: RelaySettings
@@ -94,15 +95,27 @@ export class Relay {
     return records.sort((a, b) => b.totalBits - a.totalBits)
   }
 
-  /** Takes over a connection that was accepted, a WebSocket after its upgrade. */
-  arrive(half: RelayHalf): void {
+  /** Whether connections from this address are closed before anything is read from them. */
+  refuses(ip: string): boolean {
+    if (!this.#lists.blocklist.includes(ip)) return false
+    this.counters.turnedAway.blocked_address++
+    this.#events.turnedAway('blocked_address', { ip, port: 0 })
+    return true
+  }
+
+  /**
+   * Takes over a connection that was accepted, a WebSocket after its upgrade.
+   *
+   * @param spentMs how much of the time for the first message is over
+   */
+  arrive(half: RelayHalf, spentMs = 0): void {
     const arrival = new Arrival(half, this.#reception)
     this.#arriving.add(arrival)
     this.counters.arrived++
     if (this.#isClosed) this.#turnAway(arrival, 'draining')
     else if (this.#lists.blocklist.includes(half.remote.ip)) this.#turnAway(arrival, 'blocked_address')
     else {
-      arrival.timer = this.#clock.after(this.#settings.firstMessageMs, () => {
+      arrival.timer = this.#clock.after(this.#settings.firstMessageMs - spentMs, () => {
         if (!arrival.hasFirstMessage) this.#turnAway(arrival, 'first_message_timeout')
       })
     }
@@ -120,6 +133,12 @@ export class Relay {
   nobodyWaits(): Promise<void> {
     if (this.#waiting.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#whenNobodyWaits.push(resolve))
+  }
+
+  /** Resolves as soon as no pair is left. */
+  nobodyRelays(): Promise<void> {
+    if (this.#pairs.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenNobodyRelays.push(resolve))
   }
 
   /** Turns away whoever is not half of a pair, now and from now on. */
@@ -227,5 +246,6 @@ export class Relay {
     this.#pairs.delete(pair)
     this.counters.pairsEnded[reason]++
     this.#events.pairEnded(reason, pair.remote, pair.ageMs(this.#clock.now()), pair.totalBits)
+    if (this.#pairs.size === 0) for (const resolve of this.#whenNobodyRelays.splice(0)) resolve()
   }
 }

@@ -1,0 +1,71 @@
+import { formatEndpoint } from '@tryst/protocol'
+import type { ArrivalEnd, RelayEvents } from '@tryst/relay'
+import type { Logger } from '@tryst/service'
+import type { ConnectionLimit } from '@tryst/transport'
+
+export type RelayLimit = ConnectionLimit | 'waiting_source_full' | 'waiting_total_full'
+
+/** How often one limit is written to the log at most. */
+const LIMIT_LOG_EVERY_MS = 60_000
+
+/** The setting behind each limit. */
+const LIMIT_REMEDIES: Readonly<Record<RelayLimit, string>> = {
+  connections_per_source: 'raise CONNECTIONS_PER_SOURCE for many clients behind one address, else block the source',
+  connections_total: 'raise RELAY_CONNECTIONS_TOTAL, or start another relay',
+  waiting_source_full: 'raise WAITING_PER_SOURCE for many clients behind one address, else block the source',
+  waiting_total_full: 'raise WAITING_TOTAL, or set a key so that strangers cannot wait here',
+}
+
+/** Writes what happens to the log; limits once a minute each, with the number of times. */
+export class EventLog implements RelayEvents {
+  readonly limitHits: Record<RelayLimit, number> = {
+    connections_per_source: 0,
+    connections_total: 0,
+    waiting_source_full: 0,
+    waiting_total_full: 0,
+  }
+  readonly #loggedLimits = new Map<RelayLimit, { readonly atMs: number; readonly hits: number }>()
+
+  constructor(private readonly log: Logger) {}
+
+  waiting: RelayEvents['waiting'] = (uuid, from) =>
+    this.log.info(`New relay request ${printable(uuid)} from ${formatEndpoint(from)}`)
+
+  paired: RelayEvents['paired'] = (uuid, second, mode) =>
+    this.log.info({ mode }, `Relayrequest ${printable(uuid)} from ${formatEndpoint(second)} got paired`)
+
+  turnedAway: RelayEvents['turnedAway'] = (reason, from) => {
+    const address = formatEndpoint(from)
+    // Its form is stable: docs/operating.md, fail2ban.
+    if (reason === 'key_mismatch') this.log.warn(`Relay authentication failed from ${address} - invalid key`)
+    else if (reason === 'blocked_address') this.log.info({ from: address }, 'IP blocked')
+    else if (isLimit(reason)) this.limitHit(reason, from.ip)
+    else this.log.debug({ from: address, reason }, 'connection turned away')
+  }
+
+  pairEnded: RelayEvents['pairEnded'] = (reason, second, ageMs, totalBits) =>
+    this.log.info(
+      { reason, ageMs: Math.round(ageMs), bytes: totalBits / 8 },
+      `Relay of ${formatEndpoint(second)} closed${reason === 'idle' ? ': Timeout' : ''}`,
+    )
+
+  downgraded: RelayEvents['downgraded'] = (second, thresholdBitsPerMs, ageMs) =>
+    this.log.info(
+      `Downgrade ${formatEndpoint(second)}, exceed downgrade threshold ${thresholdBitsPerMs}bit/ms in ${Math.round(ageMs)}ms`,
+    )
+
+  limitHit(limit: RelayLimit, source: string): void {
+    const hits = ++this.limitHits[limit]
+    const now = performance.now()
+    const logged = this.#loggedLimits.get(limit)
+    if (logged && now - logged.atMs < LIMIT_LOG_EVERY_MS) return
+    this.#loggedLimits.set(limit, { atMs: now, hits })
+    this.log.warn({ limit, source, times: hits - (logged?.hits ?? 0), remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
+  }
+}
+
+const isLimit = (reason: ArrivalEnd): reason is 'waiting_source_full' | 'waiting_total_full' =>
+  reason === 'waiting_source_full' || reason === 'waiting_total_full'
+
+/** A stranger's text in a log line: no control characters, no length to speak of. */
+const printable = (text: string): string => text.replace(/[^\x21-\x7e]/g, '?').slice(0, 100)

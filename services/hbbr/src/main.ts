@@ -1,0 +1,110 @@
+import { DEFAULT_RELAY_SETTINGS, type RelaySettings } from '@tryst/relay'
+import {
+  createLogger,
+  createMetrics,
+  describeListenError,
+  type HbbrConfig,
+  installShutdown,
+  KeyFileError,
+  ListenError,
+  type LoadedKeyPair,
+  type Logger,
+  loadKeyPair,
+  parseHbbrConfig,
+  readConfigOrExit,
+  startHealthServer,
+} from '@tryst/service'
+import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
+import { EventLog } from './event-log.ts'
+import { Hbbr } from './hbbr.ts'
+import { describeMetrics } from './metrics.ts'
+
+const { config, warnings } = readConfigOrExit(parseHbbrConfig)
+const log = createLogger({ service: 'hbbr', level: config.logLevel, format: config.logFormat })
+const folder = process.cwd()
+
+async function start(): Promise<void> {
+  for (const warning of warnings) log.warn(warning)
+  const lists = newAddressLists()
+  readAddressLists(lists, folder, log)
+  const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder })
+  const hbbr = await listen(keyPair, lists)
+  const metrics = createMetrics()
+  describeMetrics(metrics, hbbr)
+  let isStopping = false
+  const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
+  const health = config.metricsBind && (await startHealthServer({ bind: config.metricsBind, metrics, readiness }))
+  const readListsAgain = () => readAddressLists(lists, folder, log)
+  process.on('SIGHUP', readListsAgain)
+  installShutdown({
+    log,
+    close: async () => {
+      isStopping = true
+      await hbbr.close()
+      await health?.close()
+      process.off('SIGHUP', readListsAgain)
+    },
+  })
+  logStart(log, config, keyPair, hbbr)
+  // For a parent that waits until we listen.
+  process.send?.({ ready: true })
+}
+
+async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr> {
+  try {
+    return await Hbbr.start(
+      {
+        port: config.port,
+        bind: config.bind,
+        settings: relaySettings(config, keyPair.expectedKey),
+        connectionsPerSource: config.connectionsPerSource,
+        connectionsTotal: config.connectionsTotal,
+        trustedProxies: config.trustedProxies,
+        textConsole: config.console ? 'on' : 'off',
+        reading: 'pooled',
+        drainMs: config.drainSeconds * 1000,
+      },
+      { lists, eventLog: new EventLog(log), onSocketError: (err) => log.error({ err }, 'listener.accept failed') },
+    )
+  } catch (error) {
+    throw await describeListenError(error, {
+      port: portOf(error) ?? config.port,
+      protocol: 'tcp',
+      setting: '-p or PORT',
+    })
+  }
+}
+
+/** The port that Node's listen error names. */
+const portOf = (error: unknown): number | undefined =>
+  error instanceof Error && 'port' in error && typeof error.port === 'number' ? error.port : undefined
+
+const relaySettings = (config: HbbrConfig, expectedKey: string | undefined): RelaySettings => ({
+  ...DEFAULT_RELAY_SETTINGS,
+  expectedKey,
+  firstMessageMaxBytes: config.firstMessageMaxBytes,
+  firstMessageMs: config.firstMessageTimeoutMs,
+  waiting: { perSource: config.waitingPerSource, total: config.waitingTotal },
+  bandwidth: config,
+})
+
+function logStart(log: Logger, config: HbbrConfig, keyPair: LoadedKeyPair, hbbr: Hbbr): void {
+  for (const warning of keyPair.warnings) log.warn(warning)
+  if (keyPair.publicKey !== undefined) log.info(`Key: ${keyPair.publicKey}`)
+  else log.warn('no key is set: anybody may use this relay; start it with -k _ and the key files of the ID server')
+  log.info(`DOWNGRADE_THRESHOLD: ${config.downgradeThreshold}`)
+  log.info(`DOWNGRADE_START_CHECK: ${config.downgradeStartSeconds}s`)
+  log.info(`LIMIT_SPEED: ${config.limitedMegabits}Mb/s`)
+  log.info(`TOTAL_BANDWIDTH: ${config.totalMegabits}Mb/s`)
+  log.info(`SINGLE_BANDWIDTH: ${config.singleMegabits}Mb/s`)
+  log.info(`Listening on tcp :${hbbr.ports.tcp}`)
+  log.info('Start')
+}
+
+try {
+  await start()
+} catch (error) {
+  if (!(error instanceof ListenError || error instanceof KeyFileError)) throw error
+  log.fatal(error.message)
+  process.exit(1)
+}

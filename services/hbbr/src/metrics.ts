@@ -1,0 +1,60 @@
+import type { Metrics } from '@tryst/service'
+import type { Hbbr } from './hbbr.ts'
+
+/** What an operator sees of the relay (docs/operating.md, metrics). */
+export function describeMetrics(metrics: Metrics, { relay, guard, eventLog }: Hbbr): void {
+  const { counters } = relay
+  metrics.level({
+    name: 'tryst_relay_pairs',
+    help: 'Sessions that are relayed now.',
+    read: () => relay.pairCount,
+  })
+  metrics.level({
+    name: 'tryst_relay_waiting',
+    help: 'Connections that wait for their partner.',
+    read: () => relay.waitingCount,
+  })
+  metrics.level({
+    name: 'tryst_relay_connections',
+    help: 'Connections, TCP and WebSocket.',
+    read: () => guard.connections,
+  })
+  metrics.total({
+    name: 'tryst_relay_arrivals_total',
+    help: 'Connections that were accepted.',
+    read: () => counters.arrived,
+  })
+  metrics.total({
+    name: 'tryst_relay_paired_total',
+    help: 'Sessions whose two sides have met.',
+    read: () => counters.paired,
+  })
+  metrics.total({
+    name: 'tryst_relay_bytes_total',
+    help: 'Payload that was passed on, both directions together.',
+    read: () => counters.bytesRelayed,
+  })
+  metrics.total({
+    name: 'tryst_relay_downgraded_total',
+    help: 'Sessions that were slowed down because they used much for long.',
+    read: () => counters.downgraded,
+  })
+  metrics.totals({
+    name: 'tryst_relay_turned_away_total',
+    help: 'Connections that ended before they were half of a session, by reason.',
+    label: 'reason',
+    read: () => counters.turnedAway,
+  })
+  metrics.totals({
+    name: 'tryst_relay_pairs_ended_total',
+    help: 'Sessions that ended, by reason.',
+    label: 'reason',
+    read: () => counters.pairsEnded,
+  })
+  metrics.totals({
+    name: 'tryst_relay_limit_hits_total',
+    help: 'Connections that a limit pushed out or refused.',
+    label: 'limit',
+    read: () => eventLog.limitHits,
+  })
+}
