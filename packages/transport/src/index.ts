@@ -1,0 +1,12 @@
+export { ConnectionGuard, type ConnectionLimit, type ConnectionLimits } from './connection-guard.ts'
+export {
+  FramedTcpConnection,
+  type FramedTcpHandler,
+  FramedTcpListener,
+  type FramedTcpOptions,
+} from './framed-tcp.ts'
+export type { HalfGuard } from './half-guard.ts'
+export type { SocketReading } from './socket-reading.ts'
+export { TcpHalfListener, type TcpHalfListenerOptions } from './tcp-half-listener.ts'
+export { serveTextConsole } from './text-console.ts'
+export { type DatagramSender, type UdpOptions, UdpPort } from './udp-socket.ts'

@@ -1,0 +1,135 @@
+import type { Socket } from 'node:net'
+import { type Endpoint, frameHeader } from '@tryst/protocol'
+import type { HalfListener, RelayHalf } from '@tryst/relay'
+import type { HalfGuard } from './half-guard.ts'
+import { type ReadSocket, readAccepted, type SocketReading } from './socket-reading.ts'
+import { closeSoftly } from './soft-close.ts'
+
+/** Which half a socket belongs to: one function serves the events of all sockets. */
+const HALF = Symbol('relay half')
+type SocketOfHalf = Socket & { [HALF]: TcpHalf }
+
+/** Throws away what arrives for a half that is closing. */
+const NOBODY: HalfListener = {
+  onBytes: () => true,
+  onActivity: () => undefined,
+  onDrain: () => undefined,
+  onEnd: () => undefined,
+  onClose: () => undefined,
+}
+
+/** One side of a relay session over TCP. */
+export class TcpHalf implements RelayHalf {
+  readonly transport = 'tcp'
+  readonly remote: Endpoint
+  readonly source: string
+  readonly #read: ReadSocket
+  readonly #socket: Socket
+  readonly #guard: HalfGuard
+  #listener: HalfListener = NOBODY
+  #isClosing = false
+
+  /** @param accepted a socket that a server has just accepted with `pauseOnConnect` */
+  constructor(
+    accepted: Socket,
+    options: {
+      readonly remote: Endpoint
+      readonly source: string
+      readonly reading: SocketReading
+      readonly guard: HalfGuard
+    },
+  ) {
+    this.remote = options.remote
+    this.source = options.source
+    this.#guard = options.guard
+    this.#read = readAccepted(accepted, options.reading, (bytes) => this.#listener.onBytes(bytes))
+    this.#socket = this.#read.socket
+    const socket = this.#socket as SocketOfHalf
+    socket[HALF] = this
+    socket.on('error', ignoreReset)
+    socket.on('drain', passDrain)
+    socket.on('end', passEnd)
+    socket.on('close', passClose)
+  }
+
+  get hasUnsent(): boolean {
+    return this.#socket.writableLength > 0
+  }
+
+  get unsentBytes(): number {
+    return this.#read.unsentBytes()
+  }
+
+  listen(listener: HalfListener): void {
+    if (!this.#isClosing) this.#listener = listener
+  }
+
+  prove(): void {
+    this.#guard.prove(this)
+  }
+
+  writeBytes(bytes: Uint8Array): void {
+    if (this.#socket.writable) this.#socket.write(bytes)
+  }
+
+  writeMessage(payload: Uint8Array): void {
+    const socket = this.#socket
+    if (!socket.writable) return
+    socket.cork()
+    socket.write(frameHeader(payload.length))
+    socket.write(payload)
+    socket.uncork()
+  }
+
+  limitReads(bytes: number): void {
+    this.#read.limitReads(bytes)
+  }
+
+  resume(): void {
+    if (!this.#isClosing) this.#read.resume()
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  close(): void {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    // Goes on reading, unless the listener said no: then what was read may still be on its way to the partner.
+    this.#listener = NOBODY
+    closeSoftly(this.#socket)
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  drained(): void {
+    this.#listener.onDrain()
+  }
+
+  ended(): void {
+    this.#listener.onEnd()
+  }
+
+  closed(): void {
+    this.#guard.remove(this)
+    this.#listener.onClose()
+  }
+}
+
+/** 'close' follows and says all there is to say. */
+const ignoreReset = () => undefined
+
+function passDrain(this: Socket): void {
+  ;(this as SocketOfHalf)[HALF].drained()
+}
+
+function passEnd(this: Socket): void {
+  ;(this as SocketOfHalf)[HALF].ended()
+}
+
+function passClose(this: Socket): void {
+  ;(this as SocketOfHalf)[HALF].closed()
+}
