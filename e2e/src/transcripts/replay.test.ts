@@ -4,7 +4,7 @@ import { encodeFrame } from '@tryst/protocol'
 import { isRecordedAnswer } from './console-client.ts'
 import { encodeWith } from './messages.ts'
 import { Replay } from './replay.ts'
-import type { Step } from './transcript.ts'
+import type { ScriptedClient, Step } from './transcript.ts'
 
 const HEARTBEAT = '320d0a093132333435363738391003'
 const REFUSAL = '5a021803'
@@ -31,8 +31,10 @@ describe('a replay', () => {
     const clients = { A: { transport: 'tcp', port: 'main', ip: '127.0.0.2', to: '127.0.0.1' } } as const
     const ports = { main: port, nat: port, ws: port, relay: port, relayWs: port }
     const transcript = { name: 'test', clients, steps: [{ open: 'A' }, { send: 'A', hex: HEARTBEAT }, ...steps] }
-    const target = { ports, stop: async () => {}, start: async () => {} }
-    const found = await new Replay('group', transcript, target).run()
+    const servers = { stop: async () => {}, start: async () => {} }
+    const place = (client: ScriptedClient) => ({ ...client, to: '127.0.0.1' })
+    const network = { ports, place, canPlay: () => true, canTake: () => true }
+    const found = await new Replay('group', transcript, servers, network).run()
     return found.map(({ step, found: text }) => `${step}: ${text}`)
   }
 

@@ -3,18 +3,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { askConsole, isRecordedAnswer } from './console-client.ts'
 import type { Client } from './inbox.ts'
 import { decodeFields, describeAddress, encodeWith, mangleAgain, mangleNow, parseEndpoint } from './messages.ts'
-import { serverAddressFor } from './network.ts'
+import type { Network } from './network.ts'
 import { StreamClient, TcpClient } from './tcp-client.ts'
-import type {
-  ConsoleStep,
-  Difference,
-  Fields,
-  PortRole,
-  ScriptedClient,
-  Step,
-  Transcript,
-  Varying,
-} from './transcript.ts'
+import type { ConsoleStep, Difference, Fields, ScriptedClient, Step, Transcript, Varying } from './transcript.ts'
 import { UdpClient } from './udp-client.ts'
 import { WsClient } from './ws-client.ts'
 
@@ -24,9 +15,8 @@ const CLOSE_TOLERANCE_MS = 900
 const IDLE_PAIR_TOLERANCE_MS = 3500
 const PUSHES = ['punch_hole', 'fetch_local_addr', 'request_relay']
 
-/** Where a transcript is played: the servers of its group. */
-export interface Target {
-  readonly ports: Readonly<Record<PortRole, number>>
+/** Servers that can be started anew; a test of the replay itself has others. */
+export interface Restartable {
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -38,22 +28,25 @@ export class Replay {
   readonly differences: Difference[] = []
   readonly #group: string
   readonly #transcript: Transcript
-  readonly #servers: Target
+  readonly #servers: Restartable
+  readonly #network: Network
   readonly #clients = new Map<string, Client>()
   /** What devices were told as the address of an initiator, by device address and initiator. */
   readonly #handles = new Map<string, string>()
   #stepIndex = 0
 
-  constructor(group: string, transcript: Transcript, servers: Target) {
+  constructor(group: string, transcript: Transcript, servers: Restartable, network: Network) {
     this.#group = group
     this.#transcript = transcript
     this.#servers = servers
+    this.#network = network
   }
 
   async run(): Promise<Difference[]> {
     try {
       for (const [index, step] of this.#transcript.steps.entries()) {
         this.#stepIndex = index
+        if (!this.#network.canTake(step)) continue
         try {
           await this.#play(step)
         } catch (error) {
@@ -90,7 +83,7 @@ export class Replay {
 
   async #open(name: string): Promise<void> {
     const scripted = this.#scripted(name)
-    const server = { ip: serverAddressFor(scripted), port: this.#servers.ports[scripted.port] }
+    const server = { ip: scripted.to, port: this.#network.ports[scripted.port] }
     const client = clientFor(scripted, server)
     this.#clients.set(name, client)
     await client.open()
@@ -234,7 +227,7 @@ export class Replay {
 
   async #console(step: ConsoleStep): Promise<void> {
     const from = step.from ?? '127.0.0.1'
-    const server = { ip: from.includes(':') ? '::1' : '127.0.0.1', port: this.#servers.ports[step.console] }
+    const server = { ip: from.includes(':') ? '::1' : '127.0.0.1', port: this.#network.ports[step.console] }
     const answer = await askConsole(step, from, server)
     if (!isRecordedAnswer(step, answer)) {
       this.#differs(this.#describe(step), `the console answers ${JSON.stringify(answer)}`)
@@ -299,10 +292,10 @@ export class Replay {
     this.differences.push({ group: this.#group, transcript: name, step: this.#stepIndex, reference, found })
   }
 
-  #scripted(name: string): ScriptedClient {
+  #scripted(name: string) {
     const scripted = this.#transcript.clients?.[name]
     if (!scripted) throw new Error(`the transcript has no client ${name}`)
-    return scripted
+    return this.#network.place(scripted)
   }
 
   #client(name: string): Client {

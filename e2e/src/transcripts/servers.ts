@@ -1,6 +1,7 @@
 import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Network } from './network.ts'
 import { ServerProcess } from './server-process.ts'
 import type { Group, PortRole, TranscriptFile } from './transcript.ts'
 
@@ -11,8 +12,6 @@ export const programs = {
   hbbr: process.env.HBBR_BIN ?? join(services, 'hbbr/bin/hbbr'),
 } as const
 
-const MAIN_PORT = 21116
-
 /** The servers of one group, in a folder of their own. */
 export class Servers {
   readonly folder = mkdtempSync(join(tmpdir(), 'tryst-transcripts-'))
@@ -20,21 +19,20 @@ export class Servers {
   readonly #processes: ServerProcess[]
 
   /** @param dataFolder to begin with a copy of; else the recorded keys, unless the group goes without */
-  constructor(group: Group, keys: TranscriptFile['keys'], dataFolder?: string) {
+  constructor(group: Group, network: Network, keys: TranscriptFile['keys'], dataFolder?: string) {
     const { hbbs, hbbr, env = {}, files = {}, keyFiles } = group.options
-    const relay = hbbr ? announcedRelayPort(hbbs) : 21117
-    this.ports = { main: MAIN_PORT, nat: MAIN_PORT - 1, ws: MAIN_PORT + 2, relay, relayWs: relay + 2 }
+    this.ports = network.ports
     if (dataFolder) this.#copy(dataFolder)
     else if (keyFiles === undefined) {
       this.#write('id_ed25519', keys.serverSecretText)
       this.#write('id_ed25519.pub', keys.serverPublicText)
     }
     for (const [name, text] of Object.entries(files)) this.#write(name, text)
-    const environment = { ...env, ...environmentOf(group) }
-    const { main, nat, ws } = this.ports
+    const environment = { ...env, ...environmentOf(group, network) }
+    const { main, nat, ws, relay, relayWs } = this.ports
     const common = { folder: this.folder, env: environment }
     const idServer = { program: programs.hbbs, tcpPorts: [main, nat, ws], udpPorts: [main] }
-    const relayServer = { program: programs.hbbr, tcpPorts: [relay, relay + 2], udpPorts: [] }
+    const relayServer = { program: programs.hbbr, tcpPorts: [relay, relayWs], udpPorts: [] }
     this.#processes = [
       ...(hbbr ? [new ServerProcess({ ...common, ...relayServer, args: [...hbbr, '-p', `${relay}`] })] : []),
       ...(hbbs ? [new ServerProcess({ ...common, ...idServer, args: [...hbbs, '-p', `${main}`] })] : []),
@@ -63,21 +61,17 @@ export class Servers {
   }
 }
 
-/** The relay listens where the ID server announces it. */
-function announcedRelayPort(hbbs: readonly string[] = []): number {
-  const relays = hbbs[hbbs.indexOf('-r') + 1] ?? ''
-  return hbbs.includes('-r') ? Number(/^[^,:]+:(\d+)/.exec(relays)?.[1] ?? 21117) : 21117
-}
-
 /** What our servers have to be told to do by default what the reference does; it reads none of these. */
-function environmentOf({ transcripts }: Group): Record<string, string> {
+function environmentOf(group: Group, network: Network): Record<string, string> {
+  const { transcripts } = group
   const clients = transcripts.flatMap(({ clients = {} }) => Object.values(clients))
   const asksConsole = transcripts.some(
-    ({ name, steps }) => name.startsWith('console:') || steps.some((step) => 'console' in step),
+    ({ name, steps }) =>
+      name.startsWith('console:') || steps.some((step) => 'console' in step && network.canTake(step)),
   )
-  const isProxied = clients.some(({ headers }) => headers !== undefined)
+  const proxies = new Set(clients.filter(({ headers }) => headers).map((client) => network.place(client).ip))
   return {
     ...(asksConsole ? { CONSOLE: 'Y' } : {}),
-    ...(isProxied ? { TRUSTED_PROXIES: '203.0.113.7' } : {}),
+    ...(proxies.size > 0 ? { TRUSTED_PROXIES: [...proxies].join(',') } : {}),
   }
 }
