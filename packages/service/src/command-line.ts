@@ -22,6 +22,7 @@ export interface CommandLine {
 }
 
 const SOURCE = 'command line'
+const HELP_WIDTH = 110
 
 /** `--relay-servers`. */
 export const longFlag = ({ variable }: Pick<Setting<unknown>, 'variable'>): string =>
@@ -36,7 +37,7 @@ export function readCommandLine(program: Program, argv: readonly string[]): Comm
   const problems: ConfigProblem[] = []
   const values = new Map<string, Given>()
   const command = new Command(program.name).description(program.description).helpOption(false).exitOverride()
-  command.configureOutput({ writeErr: () => {}, writeOut: () => {} })
+  command.configureOutput({ writeErr: () => {}, getOutHelpWidth: () => HELP_WIDTH })
 
   const flags = new Set(['-h', '--help', '-V', '--version'])
   const addValueFlag = (flagsText: string, description: string, take: (value: string, flag: string) => void) => {
@@ -106,4 +107,8 @@ function parseAsFarAsPossible(command: Command, argv: readonly string[], problem
   }
 }
 
-const firstSentence = (text: string) => text.replace(/\. .*$/s, '').replace(/\.$/, '')
+const firstSentence = (text: string) =>
+  text
+    .replace(/\. .*$/s, '')
+    .replace(/\.$/, '')
+    .replaceAll('`', '')

@@ -1,6 +1,6 @@
 import { type ConfigOf, setting } from './setting.ts'
 import { keySetting, sharedSettings } from './shared-settings.ts'
-import { positiveNumber, text, wholeNumber } from './value-schemas.ts'
+import { decimalNumber, text, wholeNumber } from './value-schemas.ts'
 
 const DEFAULT_PORT = 21_117
 /** PORT + 2 is listened on too. */
@@ -9,7 +9,7 @@ const MAX_PORT = 65_533
 const isPositiveWholeNumber = (value: string) => /^0*[1-9]\d*$/.test(value.trim())
 
 /** Limits are in 1024 x 1024 bits per second, as the reference counts them; fractions are fine. */
-const bandwidth = positiveNumber({ min: 0.001, max: 1_000_000 })
+const bandwidth = decimalNumber({ min: 0.001, max: 1_000_000 })
 
 /** Everything the relay can be told; one entry is all that a new setting needs. */
 export const hbbrSettings = {
@@ -63,7 +63,7 @@ export const hbbrSettings = {
   }),
   downgradeThreshold: setting({
     variable: 'DOWNGRADE_THRESHOLD',
-    schema: positiveNumber({ min: 0.01, max: 1_000 }),
+    schema: decimalNumber({ min: 0.01, max: 1_000 }),
     fallback: 0.66,
     topic: 'Bandwidth',
     meaning:

@@ -35,7 +35,7 @@ export const hbbsSettings = {
     schema: serverList,
     fallback: Object.freeze([]) as readonly string[],
     fallbackText: 'announced relays, else `PUBLIC_HOST:PORT + 1`, else what clients assume',
-    meaning: 'Relays that clients are told, `host` or `host:port` with commas between them.',
+    meaning: 'Relays that clients are told, in turn; one that does not answer is left out while another does.',
   }),
   rmemBytes: setting({
     variable: 'RMEM',
@@ -65,7 +65,7 @@ export const hbbsSettings = {
   softwareUrl: setting({
     variable: 'SOFTWARE_URL',
     flag: { short: 'u', value: 'url' },
-    schema: trimmedText,
+    schema: trimmedText('a URL'),
     fallback: '',
     fallbackText: 'empty',
     topic: 'Deprecated and unused',

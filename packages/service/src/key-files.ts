@@ -3,8 +3,8 @@ import { constants, copyFile, link, open, readFile, unlink } from 'node:fs/promi
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeBase64, encodeBase64, SECRET_KEY_BYTES } from '@tryst/protocol'
+import { codeOf } from './error-code.ts'
 import { generateSecretKey, isConsistent, publicHalf } from './node-signer.ts'
-import { codeOf } from './resolve-settings.ts'
 
 export const SECRET_KEY_FILE = 'id_ed25519'
 export const PUBLIC_KEY_FILE = 'id_ed25519.pub'

@@ -1,5 +1,5 @@
+import { codeOf } from './error-code.ts'
 import { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
-import { codeOf } from './resolve-settings.ts'
 
 export interface ListenTarget {
   readonly port: number

@@ -33,7 +33,9 @@ const STDOUT = 1
 
 /** A logger whose lines are written before the call returns: nothing is lost when the process ends. */
 export function createLogger({ service, level, format, destination }: LoggerOptions): Logger {
-  const chosen = format ?? (destination === undefined && process.stdout.isTTY ? 'pretty' : 'json')
+  const isTerminal = destination === undefined && process.stdout.isTTY
+  const chosen = format ?? (isTerminal ? 'pretty' : 'json')
+  const lines = destination ?? fileDestination({ dest: STDOUT, sync: true })
   return pino(
     {
       level,
@@ -45,21 +47,20 @@ export function createLogger({ service, level, format, destination }: LoggerOpti
         censor: '[redacted]',
       },
     },
-    chosen === 'pretty' ? prettyStream(destination) : (destination ?? fileDestination({ dest: STDOUT, sync: true })),
+    chosen === 'pretty' ? prettily(lines, isTerminal ? 'on' : 'off') : lines,
   )
 }
 
-/** For people: time, level, service, message, and the fields below it. */
-function prettyStream(destination: DestinationStream | undefined): DestinationStream {
+/** For people: time, level, service and message, fields behind them. */
+function prettily(lines: DestinationStream, colours: 'on' | 'off'): DestinationStream {
   // Loaded where it is used: a service that writes JSON has no need for it.
-  const pretty: typeof import('pino-pretty') = createRequire(import.meta.url)('pino-pretty')
-  return pretty({
-    colorize: destination === undefined && process.stdout.isTTY,
-    destination: destination ?? STDOUT,
-    sync: true,
+  const { prettyFactory }: typeof import('pino-pretty') = createRequire(import.meta.url)('pino-pretty')
+  const format = prettyFactory({
+    colorize: colours === 'on',
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{service}: {msg}',
     ignore: 'pid,hostname,service',
   })
+  return { write: (line) => lines.write(format(line)) }
 }

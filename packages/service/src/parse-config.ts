@@ -1,10 +1,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { type Program, readCommandLine } from './command-line.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
+import { codeOf } from './error-code.ts'
 import { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
 import { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
 import { misspeltVariables } from './misspelt-variables.ts'
-import { codeOf, resolveSettings } from './resolve-settings.ts'
+import { resolveSettings } from './resolve-settings.ts'
 import {
   type Environment,
   environmentSource,

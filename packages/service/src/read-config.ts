@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from './config-error.ts'
+import { codeOf } from './error-code.ts'
 import type { ConfigInput, ParsedConfig } from './parse-config.ts'
-import { codeOf } from './resolve-settings.ts'
 
 /** Version of this software, from its package. */
 export const packageVersion: string = JSON.parse(

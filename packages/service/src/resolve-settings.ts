@@ -1,4 +1,5 @@
 import type { ConfigProblem } from './config-error.ts'
+import { codeOf } from './error-code.ts'
 import type { ConfigOf, Setting, SettingsTable } from './setting.ts'
 import { type Given, normaliseName, type ReadFile, type SettingSource } from './setting-sources.ts'
 
@@ -103,7 +104,3 @@ function aliasOrFallback(setting: Setting<unknown>, sources: readonly SettingSou
   }
   return setting.fallback
 }
-
-/** `ENOENT`, or the message where there is no code. */
-export const codeOf = (error: unknown): string =>
-  error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)

@@ -49,6 +49,8 @@ type Definition<Value, Fallback> = Omit<Setting<Value>, 'fallback' | 'variableSc
 }
 
 /** Lets the type of a setting follow from its schema and its default. */
-export function setting<Value, const Fallback = Value>(definition: Definition<Value, Fallback>): Setting<Value | Fallback> {
+export function setting<Value, const Fallback = Value>(
+  definition: Definition<Value, Fallback>,
+): Setting<Value | Fallback> {
   return definition
 }

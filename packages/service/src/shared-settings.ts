@@ -63,13 +63,13 @@ export const sharedSettings = {
   }),
   metricsBind: setting({
     variable: 'METRICS_BIND',
-    flag: { value: 'host:port' },
+    flag: { value: 'address:port' },
     schema: bindAddress,
     fallback: undefined,
     fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
     topic: 'Logs, metrics and stopping',
     meaning:
-      'Where /metrics, /livez and /readyz are served over HTTP, `address:port`. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning.',
+      'Where /metrics, /livez and /readyz are served over HTTP. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning.',
     reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
   }),
   logLevel: setting({
@@ -78,7 +78,8 @@ export const sharedSettings = {
     fallback: 'info',
     alias: { variable: 'RUST_LOG', schema: rustLogLevel },
     topic: 'Logs, metrics and stopping',
-    meaning: `One of ${LOG_LEVELS.join(', ')}. RUST_LOG, where LOG_LEVEL is not set, gives its general level; its other directives mean nothing here.`,
+    meaning:
+      'How much is logged. RUST_LOG, where LOG_LEVEL is not set, gives its general level; its other directives mean nothing here.',
   }),
   logFormat: setting({
     variable: 'LOG_FORMAT',

@@ -8,7 +8,7 @@ export const standaloneSettings = {
   dataDir: setting({
     variable: 'DATA_DIR',
     flag: { value: 'folder' },
-    schema: trimmedText,
+    schema: trimmedText('a folder'),
     fallback: './data',
     meaning: 'Folder of keys, database, lists and `.env`.',
   }),
