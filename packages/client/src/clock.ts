@@ -26,7 +26,7 @@ export function scaledClock(factor: number): Clock {
         if (leftMs > 0) timer = setTimeout(fire, leftMs)
         else action()
       }
-      let timer = setTimeout(fire, delayMs * factor)
+      let timer = setTimeout(fire, Math.max(0, delayMs * factor))
       return () => clearTimeout(timer)
     },
   }
