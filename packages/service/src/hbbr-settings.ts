@@ -92,8 +92,7 @@ export const hbbrSettings = {
     topic: 'Limits',
     meaning:
       'TCP and WebSocket connections at once, two a session. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
-    reason:
-      '10,000 sessions; about 2 GiB when all of them move data. The descriptor limit of the process must be higher.',
+    reason: '10,000 sessions. The descriptor limit of the process must be higher for all to be used.',
   }),
   firstMessageTimeoutMs: sharedSettings.firstMessageTimeoutMs,
   firstMessageMaxBytes: setting({

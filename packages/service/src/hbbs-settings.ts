@@ -144,8 +144,7 @@ export const hbbsSettings = {
     topic: 'Limits',
     meaning:
       'TCP and WebSocket connections at once. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
-    reason:
-      'Devices on UDP need none; about 1 GiB when all are used. The descriptor limit of the process must be higher.',
+    reason: 'Devices on UDP need none. The descriptor limit of the process must be higher for all to be used.',
   }),
   firstMessageTimeoutMs: sharedSettings.firstMessageTimeoutMs,
   firstMessageMaxBytes: setting({

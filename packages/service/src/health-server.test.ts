@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { type HealthServer, type Readiness, startHealthServer } from './health-server.ts'
+import { type HealthServer, type Readiness, startHealthServer, startWantedHealthServer } from './health-server.ts'
+import { createLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
 
 const started: HealthServer[] = []
@@ -53,5 +54,25 @@ describe('the health server', () => {
     await Promise.all([server.close(), server.close()])
     await server.close()
     await start(() => ({ ready: true }), server.address.port)
+  })
+
+  describe('as METRICS_BIND wants it', () => {
+    const lines: string[] = []
+    const destination = { write: (line: string) => void lines.push(line) }
+    const log = createLogger({ service: 'hbbs', level: 'info', format: 'json', destination })
+    const readiness = () => ({ ready: true }) as const
+    const startWanted = (bind: Parameters<typeof startWantedHealthServer>[0]['bind']) =>
+      startWantedHealthServer({ bind, log, metrics: createMetrics({ process: 'left out' }), readiness })
+
+    it('is none when it is not set', async () => {
+      expect(await startWanted(undefined)).toBeUndefined()
+    })
+
+    it('may be missing where the port may be taken, with a warning', async () => {
+      const { address } = await start(readiness)
+      await expect(startWanted({ ...address, whenTaken: 'fail' })).rejects.toThrow('is in use')
+      expect(await startWanted({ ...address, whenTaken: 'warn' })).toBeUndefined()
+      expect(lines.join('')).toMatch(/"level":"warn".*no metrics: TCP port \d+ is in use/)
+    })
   })
 })

@@ -1,5 +1,7 @@
-import { describeListenError } from './listen-error.ts'
+import { describeListenError, ListenError } from './listen-error.ts'
+import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import type { BindAddress } from './value-schemas.ts'
 
 /** Why a service does not want new work: shown to whoever asks. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
@@ -51,5 +53,27 @@ export async function startHealthServer({ bind, metrics, readiness }: HealthServ
       closing ??= server.close()
       return closing
     },
+  }
+}
+
+export interface WantedHealthServer extends Omit<HealthServerOptions, 'bind'> {
+  /** Setting METRICS_BIND. */
+  readonly bind: BindAddress | undefined
+  readonly log: Logger
+}
+
+/** The health server as METRICS_BIND asks for it: none when unset, a warning instead of one where it may be missing. */
+export async function startWantedHealthServer({
+  bind,
+  log,
+  ...options
+}: WantedHealthServer): Promise<HealthServer | undefined> {
+  if (bind === undefined) return undefined
+  try {
+    return await startHealthServer({ ...options, bind })
+  } catch (error) {
+    if (bind.whenTaken !== 'warn' || !(error instanceof ListenError)) throw error
+    log.warn(`no metrics: ${error.message}`)
+    return undefined
   }
 }

@@ -1,7 +1,15 @@
+export { flagNames } from './command-line.ts'
 export { ConfigError, type ConfigProblem } from './config-error.ts'
 export { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
 export { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
-export { type HealthServer, type HealthServerOptions, type Readiness, startHealthServer } from './health-server.ts'
+export {
+  type HealthServer,
+  type HealthServerOptions,
+  type Readiness,
+  startHealthServer,
+  startWantedHealthServer,
+  type WantedHealthServer,
+} from './health-server.ts'
 export { drawKey, KeyFileError, PUBLIC_KEY_FILE, SECRET_KEY_FILE } from './key-files.ts'
 export { type KeyPairOptions, type LoadedKeyPair, loadKeyPair } from './key-pair.ts'
 export { describeListenError, ListenError, type ListenTarget } from './listen-error.ts'
@@ -17,7 +25,7 @@ export {
 } from './parse-config.ts'
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
 export { packageVersion, processInput, readConfigOrExit } from './read-config.ts'
-export type { ConfigOf, Flag, Setting, SettingsTable } from './setting.ts'
+export type { ConfigOf, Flag, Setting, SettingsTable, Topic } from './setting.ts'
 export type { LogFormat, LogLevel } from './shared-settings.ts'
 export { installShutdown, type Shutdown, type ShutdownOptions } from './shutdown.ts'
 export { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'

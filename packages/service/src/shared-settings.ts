@@ -69,7 +69,7 @@ export const sharedSettings = {
     fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
     topic: 'Logs, metrics and stopping',
     meaning:
-      'Where /metrics, /livez and /readyz are served over HTTP. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning.',
+      'Where /metrics, /livez and /readyz are served over HTTP. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning. Where both programs read one `.env`, give one of them the flag.',
     reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
   }),
   logLevel: setting({
