@@ -43,8 +43,14 @@ export function generateSecretKey(): Uint8Array {
 /** The public half of a secret key in libsodium's form. */
 export const publicHalf = (secretKey: Uint8Array): Uint8Array => secretKey.subarray(SEED_BYTES)
 
-/** Whether the second half of a secret key belongs to its first. */
-export function isConsistent(secretKey: Uint8Array): boolean {
+/** Whether a public key is that of a secret key, whose own second half has to agree. */
+export function belongTogether(publicKey: Uint8Array, secretKey: Uint8Array): boolean {
   const message = Buffer.from('tryst')
-  return verifySignature(publicHalf(secretKey), message, nodeSigner(secretKey).sign(message))
+  return (
+    Buffer.compare(publicKey, publicHalf(secretKey)) === 0 &&
+    verifySignature(publicKey, message, nodeSigner(secretKey).sign(message))
+  )
 }
+
+/** Whether the second half of a secret key belongs to its first. */
+export const isConsistent = (secretKey: Uint8Array): boolean => belongTogether(publicHalf(secretKey), secretKey)

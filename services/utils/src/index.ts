@@ -1,0 +1,2 @@
+export type { CommandResult } from './key-commands.ts'
+export { runUtils, type UtilsInput } from './utils.ts'

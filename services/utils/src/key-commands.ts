@@ -1,0 +1,35 @@
+import { decodeBase64, encodeBase64, PUBLIC_KEY_BYTES, SECRET_KEY_BYTES } from '@tryst/protocol'
+import { belongTogether, drawKey, publicHalf } from '@tryst/service'
+
+/** What a command prints on standard output, and its exit status. */
+export interface CommandResult {
+  readonly output: string
+  readonly status: 0 | 1
+}
+
+/** A new key pair, printed in the reference's form; nothing is written to disk. */
+export function generateKeyPair(): CommandResult {
+  const secretKey = drawKey()
+  const output = `Public Key:  ${encodeBase64(publicHalf(secretKey))}\nSecret Key:  ${encodeBase64(secretKey)}\n`
+  return { output, status: 0 }
+}
+
+/** Whether two keys are a pair, in the reference's words, which scripts compare. */
+export function validateKeyPair(publicText: string, secretText: string): CommandResult {
+  const secretKey = decodePadded(secretText)
+  if (secretKey === undefined) return refused('Invalid secret key')
+  if (secretKey.length !== SECRET_KEY_BYTES) return refused('Invalid Secret key')
+  const publicKey = decodePadded(publicText)
+  if (publicKey === undefined) return refused('Invalid public key')
+  if (publicKey.length !== PUBLIC_KEY_BYTES) return refused('Invalid Public key')
+  if (!belongTogether(publicKey, secretKey)) return refused('Key pair is INVALID')
+  return { output: 'Key pair is VALID\n', status: 0 }
+}
+
+const refused = (reason: string): CommandResult => ({ output: `${reason}\n`, status: 1 })
+
+/** Base64 whose padding is all there, as the reference demands. */
+function decodePadded(text: string): Uint8Array | undefined {
+  const bytes = decodeBase64(text)
+  return bytes !== undefined && encodeBase64(bytes) === text ? bytes : undefined
+}

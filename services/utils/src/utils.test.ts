@@ -1,0 +1,72 @@
+import { describe, expect, it } from '@jest/globals'
+import { runUtils } from './utils.ts'
+
+const PUBLIC = 'A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg='
+const SECRET = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8DoQe/884Qvh1w3RjnS8CZZ+TWMJulDV8d3IZkElUxuA=='
+const OTHER_PUBLIC = `${'A'.repeat(43)}=`
+/** The seed of SECRET with another public half. */
+const TORN_SECRET = `AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8${'A'.repeat(43)}==`
+
+const run = (...argv: string[]) => runUtils({ name: 'rustdesk-utils', argv, version: '1.2.3' })
+
+describe('genkeypair', () => {
+  it('prints a pair in two lines that validatekeypair takes', () => {
+    const { output, status } = run('genkeypair')
+    expect(status).toBe(0)
+    const [, publicKey = '', secretKey = ''] =
+      /^Public Key: {2}([A-Za-z0-9+]{43}=)\nSecret Key: {2}([A-Za-z0-9+/]{86}==)\n$/.exec(output) ?? []
+    expect(run('validatekeypair', publicKey, secretKey)).toEqual({ output: 'Key pair is VALID\n', status: 0 })
+  })
+})
+
+describe('validatekeypair', () => {
+  it.each([
+    ['a pair', PUBLIC, SECRET, 'Key pair is VALID', 0],
+    ['keys of different pairs', OTHER_PUBLIC, SECRET, 'Key pair is INVALID', 1],
+    ['a secret key whose halves do not belong together', PUBLIC, TORN_SECRET, 'Key pair is INVALID', 1],
+    ['a secret key that is no base64', PUBLIC, '!', 'Invalid secret key', 1],
+    ['a secret key without its padding', PUBLIC, SECRET.slice(0, -2), 'Invalid secret key', 1],
+    ['a secret key of another length', PUBLIC, PUBLIC, 'Invalid Secret key', 1],
+    ['a public key that is no base64', '!', SECRET, 'Invalid public key', 1],
+    ['a public key of another length', SECRET, SECRET, 'Invalid Public key', 1],
+    ['two texts that are no keys', '!', '!', 'Invalid secret key', 1],
+  ])('tells %s', (_, publicKey, secretKey, line, status) => {
+    expect(run('validatekeypair', publicKey, secretKey)).toEqual({ output: `${line}\n`, status })
+  })
+
+  it('is known in any case', () => {
+    expect(run('ValidateKeyPair', PUBLIC, SECRET).status).toBe(0)
+  })
+})
+
+describe('the command', () => {
+  it('shows its usage and ends with 1 without a word', () => {
+    const { output, status } = run()
+    expect(status).toBe(1)
+    expect(output).toMatch(/^Usage: rustdesk-utils .*genkeypair.*validatekeypair/s)
+  })
+
+  it.each([
+    [['frobnicate'], /^ERROR: unknown command 'frobnicate'/],
+    [['validatekeypair'], /^ERROR: missing required argument 'public-key'/],
+    [['validatekeypair', PUBLIC], /^ERROR: missing required argument 'secret-key'/],
+    [['--frobnicate'], /^ERROR: unknown option '--frobnicate'/],
+  ])('says what is wrong with %j, then its usage, and ends with 1', (argv, reason) => {
+    const { output, status } = run(...argv)
+    expect(status).toBe(1)
+    expect(output).toMatch(reason)
+    expect(output).toMatch(/\n\nUsage: rustdesk-utils/)
+  })
+
+  it('says that doctor is not there yet', () => {
+    expect(run('doctor', 'hbbs.example.com')).toEqual({
+      output: expect.stringContaining('doctor cannot check hbbs.example.com: this version does not have it yet'),
+      status: 1,
+    })
+  })
+
+  it('shows help and version and ends with 0', () => {
+    expect(run('--help')).toMatchObject({ status: 0, output: expect.stringMatching(/^Usage: rustdesk-utils/) })
+    expect(run('--version')).toEqual({ status: 0, output: 'rustdesk-utils 1.2.3\n' })
+  })
+})
