@@ -12,7 +12,7 @@ import {
   loadKeyPair,
   parseHbbrConfig,
   readConfigOrExit,
-  startHealthServer,
+  startWantedHealthServer,
 } from '@tryst/service'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
@@ -33,7 +33,7 @@ async function start(): Promise<void> {
   describeMetrics(metrics, hbbr)
   let isStopping = false
   const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
-  const health = config.metricsBind && (await startHealthServer({ bind: config.metricsBind, metrics, readiness }))
+  const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   const readListsAgain = () => readAddressLists(lists, folder, log)
   process.on('SIGHUP', readListsAgain)
   installShutdown({

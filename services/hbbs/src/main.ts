@@ -8,7 +8,7 @@ import {
   loadKeyPair,
   parseHbbsConfig,
   readConfigOrExit,
-  startHealthServer,
+  startWantedHealthServer,
 } from '@tryst/service'
 import { DatabaseOpenError, InProcessRelayDirectory, LoneNode, SqliteIdentityStore } from '@tryst/state-sqlite'
 import { EventLog } from './event-log.ts'
@@ -50,16 +50,8 @@ try {
       await health?.close()
     },
   })
-  if (config.metricsBind) {
-    const { metricsBind } = config
-    health = await startHealthServer({ bind: metricsBind, metrics, readiness: () => hbbs.readiness }).catch(
-      (error: unknown) => {
-        if (metricsBind.whenTaken !== 'warn' || !(error instanceof ListenError)) throw error
-        log.warn(`no metrics: ${error.message}`)
-        return undefined
-      },
-    )
-  }
+  const readiness = () => hbbs.readiness
+  health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   const { relays } = hbbs.server
   log.info({ ports: hbbs.ports, relays: relays.live, fallback: relays.fallback }, 'listening')
   process.send?.({ ready: true })

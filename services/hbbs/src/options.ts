@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { DEFAULT_REGISTRATION_LIMITS } from '@tryst/rendezvous'
+import { DEFAULT_REGISTRATION_LIMITS, withPort } from '@tryst/rendezvous'
 import type { HbbsConfig } from '@tryst/service'
 import { DEFAULT_RECEIVE_BUFFER_BYTES, type HbbsOptions } from './hbbs.ts'
 
@@ -20,7 +20,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     settings: {
       expectedKey,
       relayServers: config.relayServers,
-      fallbackRelay: config.publicHost === undefined ? '' : `${config.publicHost}:${relayPort}`,
+      fallbackRelay: config.publicHost === undefined ? '' : withPort(config.publicHost, relayPort),
       relayPort,
       alwaysUseRelay: config.alwaysUseRelay,
       lan: config.mask === undefined ? undefined : { cidr: config.mask, localIp: config.localIp ?? firstLocalIp() },
