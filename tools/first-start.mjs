@@ -59,13 +59,19 @@ function oldMachine() {
   return [bin, '/usr/bin', '/bin'].join(delimiter)
 }
 
+/** Ours without what npm, turbo and CI have put there. */
+function userEnvironment() {
+  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|turbo_|ci$|init_cwd$|node_options$)/i.test(name))
+  return Object.fromEntries(own)
+}
+
 async function startAndRegister(clone, path, idPort, limitMs) {
   const log = join(work, 'start.log')
   const output = openSync(log, 'w')
   const startedMs = performance.now()
   const child = spawn('npm', ['start'], {
     cwd: clone,
-    env: { HOME: process.env.HOME, PATH: path, PORT: String(idPort) },
+    env: { ...userEnvironment(), PATH: path, PORT: String(idPort) },
     stdio: ['ignore', output, output],
   })
   closeSync(output)

@@ -115,6 +115,12 @@ async function npm(args, title) {
         'once installed, no network is needed.',
     )
   }
+  if (/\b(UNABLE_TO_\w+|SELF_SIGNED_CERT_IN_CHAIN|CERT_\w+)\b/.test(output)) {
+    throw new SetupError(
+      "the npm registry's certificate is not trusted. Behind a proxy that opens connections, name its certificate in " +
+        'NODE_EXTRA_CA_CERTS.',
+    )
+  }
   if (/\bEUSAGE\b/.test(output)) {
     throw new SetupError('package-lock.json does not fit package.json: run `npm install` and commit the lockfile.')
   }
