@@ -15,7 +15,7 @@ export { type KeyPairOptions, type LoadedKeyPair, loadKeyPair } from './key-pair
 export { describeListenError, ListenError, type ListenTarget } from './listen-error.ts'
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts'
 export { createMetrics, type LabelledReading, type Metrics, type Reading, zeroCounts } from './metrics.ts'
-export { belongTogether, generateSecretKey, nodeSigner, publicHalf, verifySignature } from './node-signer.ts'
+export { belongTogether, generateSecretKey, nodeSigner, publicHalf } from './node-signer.ts'
 export {
   type ConfigInput,
   type ParsedConfig,

@@ -81,14 +81,14 @@ async function matchPublicFile(folder: string, secretKey: Uint8Array): Promise<r
   const path = join(folder, PUBLIC_KEY_FILE)
   const expected = encodeBase64(publicHalf(secretKey))
   try {
-    if (await createFile(folder, PUBLIC_KEY_FILE, expected, 0o644)) return []
     const text = await readIfThere(path)
+    if (text === undefined) await createFile(folder, PUBLIC_KEY_FILE, expected, 0o644)
     // Empty: another program is just filling it.
-    if (text === undefined || text.trim() === expected || text === '') return []
+    if (text === undefined || text === '' || text.trim() === expected) return []
     return [`${path} does not belong to ${SECRET_KEY_FILE}, whose public key is ${expected}: give clients that one`]
   } catch (error) {
     if (!(error instanceof KeyFileError)) throw error
-    return [`${path} cannot be made; the server does without it`]
+    return [`${error.message}; the server does without it`]
   }
 }
 

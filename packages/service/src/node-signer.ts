@@ -24,7 +24,10 @@ export function nodeSigner(secretKey: Uint8Array): Signer {
   }
 }
 
-/** Whether a detached signature of a message is by this key; false also where the key is none. */
+/**
+ * Whether a detached signature of a message is by this key; false also where the key is none. For keys of our own:
+ * unlike clients it lets keys of small order pass.
+ */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== PUBLIC_KEY_BYTES) return false
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' })

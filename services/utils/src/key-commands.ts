@@ -16,10 +16,10 @@ export function generateKeyPair(): CommandResult {
 
 /** Whether two keys are a pair, in the reference's words, which scripts compare. */
 export function validateKeyPair(publicText: string, secretText: string): CommandResult {
-  const secretKey = decodePadded(secretText)
+  const secretKey = decodeBase64(secretText)
   if (secretKey === undefined) return refused('Invalid secret key')
   if (secretKey.length !== SECRET_KEY_BYTES) return refused('Invalid Secret key')
-  const publicKey = decodePadded(publicText)
+  const publicKey = decodeBase64(publicText)
   if (publicKey === undefined) return refused('Invalid public key')
   if (publicKey.length !== PUBLIC_KEY_BYTES) return refused('Invalid Public key')
   if (!belongTogether(publicKey, secretKey)) return refused('Key pair is INVALID')
@@ -27,9 +27,3 @@ export function validateKeyPair(publicText: string, secretText: string): Command
 }
 
 const refused = (reason: string): CommandResult => ({ output: `${reason}\n`, status: 1 })
-
-/** Base64 whose padding is all there, as the reference demands. */
-function decodePadded(text: string): Uint8Array | undefined {
-  const bytes = decodeBase64(text)
-  return bytes !== undefined && encodeBase64(bytes) === text ? bytes : undefined
-}
