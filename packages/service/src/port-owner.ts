@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
 
 export type PortProtocol = 'tcp' | 'udp'
 
@@ -32,12 +33,25 @@ export async function findPortOwner(
       const target = await readlink(`${proc}/${entry}/fd/${descriptor}`).catch(() => '')
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1]
       if (inode !== undefined && inodes.has(inode)) {
-        return { name: (await readOrEmpty(`${proc}/${entry}/comm`)).trim() || 'a program', pid: Number(entry) }
+        return { name: await programName(`${proc}/${entry}`), pid: Number(entry) }
       }
     }
   }
   return undefined
 }
+
+/** What a person calls the process: the script rather than the Node.js that runs it. */
+async function programName(folder: string): Promise<string> {
+  const [program = '', ...words] = (await readOrEmpty(`${folder}/cmdline`)).split('\0')
+  const script = words.find(
+    (word, index) => word !== '' && !word.startsWith('-') && !NODE_FLAGS_WITH_VALUE.has(words[index - 1] ?? ''),
+  )
+  const isNode = /^node(js)?$/.test(basename(program))
+  const name = basename(isNode && script !== undefined ? script : program)
+  return name || (await readOrEmpty(`${folder}/comm`)).trim() || 'a program'
+}
+
+const NODE_FLAGS_WITH_VALUE = new Set(['-r', '--require', '--import', '-e', '--eval', '-C', '--conditions'])
 
 function waitingSockets(table: string, port: number, protocol: PortProtocol): string[] {
   return table
