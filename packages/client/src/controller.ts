@@ -7,6 +7,7 @@ import { ControllerSession, type SessionKind } from './controller-session.ts'
 import { drawId } from './device-identity.ts'
 import { reachDevice } from './initiator.ts'
 import type { LinkTransport } from './link.ts'
+import { LinkRegistry } from './link-registry.ts'
 import { type NatType, testNat } from './nat-test.ts'
 import { queryOnline } from './online-query.ts'
 import { PeerStream } from './peer-stream.ts'
@@ -49,6 +50,8 @@ const CONN_TYPES: Record<SessionKind, rendezvous.ConnType> = {
   terminal: rendezvous.ConnType.TERMINAL,
 }
 
+const ignore = () => undefined
+
 /** A controlling client: starts sessions with devices that are registered with its ID server. */
 export class Controller {
   readonly id: string
@@ -56,7 +59,9 @@ export class Controller {
   readonly #options: ControllerOptions
   readonly #directFailures = new Map<string, number>()
   readonly #sessions = new Set<ControllerSession>()
+  readonly #attempts = new Set<Promise<void>>()
   readonly #closing = new AbortController()
+  readonly #links = new LinkRegistry()
   #natType: NatType
 
   constructor(options: ControllerOptions) {
@@ -68,6 +73,7 @@ export class Controller {
       transport: options.transport ?? 'tcp',
       clock: options.clock ?? systemClock,
       localAddress: options.localAddress,
+      links: this.#links,
     }
   }
 
@@ -92,7 +98,23 @@ export class Controller {
    * @throws ConnectError with the text that a stock client shows; LoginRefusedError when the device answered that
    *   the password is wrong, with the open session to try again on
    */
-  async connect(deviceId: string, options: ConnectOptions = {}): Promise<ControllerSession> {
+  connect(deviceId: string, options: ConnectOptions = {}): Promise<ControllerSession> {
+    const attempt = this.#connect(deviceId, options)
+    const settled = attempt.then(ignore, ignore)
+    this.#attempts.add(settled)
+    void settled.then(() => this.#attempts.delete(settled))
+    return attempt
+  }
+
+  /** Ends all sessions and attempts; leaves no handle. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+    await Promise.all(this.#attempts)
+    await this.#links.closeAll()
+  }
+
+  async #connect(deviceId: string, options: ConnectOptions): Promise<ControllerSession> {
     const kind = options.kind ?? 'desktop'
     const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal
     const earlierFailures = this.#directFailures.get(deviceId) ?? 0
@@ -132,12 +154,6 @@ export class Controller {
     } finally {
       signal.removeEventListener('abort', cutOff)
     }
-  }
-
-  /** Ends all sessions and attempts; leaves no handle. */
-  async close(): Promise<void> {
-    this.#closing.abort()
-    await Promise.all([...this.#sessions].map((session) => session.close()))
   }
 
   /** The device's identity, if the configured server vouches for exactly this device. */

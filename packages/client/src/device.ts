@@ -6,6 +6,7 @@ import { ConnectionRegistrar } from './connection-registrar.ts'
 import { createDeviceIdentity, type DeviceIdentity, drawId } from './device-identity.ts'
 import { DeviceSession, drawText, type SessionHost } from './device-session.ts'
 import type { LinkTransport } from './link.ts'
+import { LinkRegistry } from './link-registry.ts'
 import { type LoginFailures, NO_FAILURES } from './login.ts'
 import { type Meeting, meet } from './meeting.ts'
 import { type NatType, repeatNatTest, testNat } from './nat-test.ts'
@@ -73,6 +74,7 @@ export class Device extends EventEmitter<DeviceEvents> {
   readonly #network: Network
   readonly #registrar: Registrar
   readonly #closing = new AbortController()
+  readonly #links = new LinkRegistry()
   readonly #sessions = new Set<DeviceSession>()
   readonly #tasks = new Set<Promise<unknown>>()
   readonly #failures = new Map<string, LoginFailures>()
@@ -93,6 +95,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       transport: options.transport ?? 'tcp',
       clock: options.clock ?? systemClock,
       localAddress: options.localAddress,
+      links: this.#links,
     }
     const host = this.#registrarHost()
     this.#registrar =
@@ -161,6 +164,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     await this.#registrar.close()
     await Promise.all([...this.#sessions].map((session) => session.close()))
     await Promise.all(this.#tasks)
+    await this.#links.closeAll()
   }
 
   #registrarHost(): RegistrarHost {

@@ -7,10 +7,9 @@ import { ENDED } from './inbox.ts'
 import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
 import { judgePunchAnswer, type PunchVerdict } from './punch-answer.ts'
-import { isMessage, type Network, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { isMessage, type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
 import { CLIENT_VERSION, CONNECT_LIMIT_MS, PUNCH_WAITS_MS, RELAY_REQUEST_ATTEMPTS } from './stock-client.ts'
-import { dialTcp } from './tcp-link.ts'
 
 /** What an initiator says about itself and its wish. */
 export interface Initiation {
@@ -111,11 +110,10 @@ async function connectDirectly(
   const { address, isLocal, deviceNat, relayServer, signedIdentity } = verdict
   const hasRelay = relayServer !== ''
   const limitMs = directConnectLimitMs({ isLocal, deviceNat, ownNat: natType, hasRelay, punchMs, earlierFailures })
-  const { clock, localAddress } = network
   try {
     // A WebSocket client has no direct path: it goes to the relay at once.
     if (network.transport === 'tcp') {
-      const link = await dialTcp(address, { clock, limitMs, localAddress, localPort, signal })
+      const link = await openDirectLink(network, address, { limitMs, localPort, signal })
       return { link, path: 'direct', signedIdentity, companion: undefined, directFailed: false }
     }
   } catch (cause) {

@@ -10,6 +10,8 @@ export interface Link {
   readonly transport: LinkTransport
   readonly local: Endpoint
   readonly remote: Endpoint
+  /** Resolves when the socket is gone, whoever closed it. */
+  readonly closed: Promise<void>
   /** Why the stream broke, when it did not end in an orderly way. */
   readonly failure: Error | undefined
   /** False when the payload waits in memory; wait for `drained()` before sending much more. */
@@ -30,6 +32,7 @@ export abstract class SocketLink implements Link {
   abstract readonly transport: LinkTransport
   readonly local: Endpoint
   readonly remote: Endpoint
+  readonly closed: Promise<void>
   protected readonly inbox: Inbox
   #failure: Error | undefined
   #closing: Promise<void> | undefined
@@ -43,7 +46,13 @@ export abstract class SocketLink implements Link {
     this.inbox = new Inbox(clock, { pause: () => this.pauseReading(), resume: () => this.resumeReading() })
     socket.setNoDelay(true)
     socket.on('error', (error) => this.fail(error))
-    socket.on('close', () => this.inbox.end())
+    this.closed = new Promise((resolve) => {
+      if (socket.closed) resolve()
+      socket.once('close', () => {
+        this.inbox.end()
+        resolve()
+      })
+    })
   }
 
   get failure(): Error | undefined {
@@ -87,14 +96,9 @@ export abstract class SocketLink implements Link {
   #endSocket(): Promise<void> {
     const { socket } = this
     this.inbox.discard()
-    if (socket.closed) return Promise.resolve()
-    return new Promise((resolve) => {
-      const cutOff = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS)
-      socket.once('close', () => {
-        clearTimeout(cutOff)
-        resolve()
-      })
-      socket.end()
-    })
+    if (socket.closed) return this.closed
+    const cutOff = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS)
+    socket.end()
+    return this.closed.finally(() => clearTimeout(cutOff))
   }
 }

@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { type Endpoint, encodeRendezvous, mangleAddress } from '@tryst/protocol'
-import type { Clock } from './clock.ts'
 import type { SessionPath } from './device-session.ts'
 import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
 import type { Reaction } from './reaction.ts'
-import { type Network, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
 import { CLIENT_VERSION, LISTEN_MS, NAT_OPENING_LIMIT_MS } from './stock-client.ts'
-import { dialTcp, TcpLink } from './tcp-link.ts'
+import { TcpLink } from './tcp-link.ts'
 
 /** A link on which the initiator is, or will be, at the other end. */
 export interface Meeting {
@@ -55,7 +54,7 @@ async function punch(
   const answer = await openAnswer(context)
   const { local } = answer.link
   await openNat(initiator, local.port, network, signal)
-  const arrival = awaitInitiator(local, network.clock, signal)
+  const arrival = awaitInitiator(local, context)
   answer.send({
     // The very bytes of the push: the server may have hidden a secret in them.
     punchHoleSent: { socketAddr: handle, id, relayServer, natType: encodeNatType(natType), version: CLIENT_VERSION },
@@ -70,7 +69,7 @@ async function offerLocalAddress(
 ): Promise<Meeting | undefined> {
   const answer = await openAnswer(context)
   const { local } = answer.link
-  const arrival = awaitInitiator(local, context.network.clock, context.signal)
+  const arrival = awaitInitiator(local, context)
   answer.send({
     localAddr: {
       // Other than in a punch, stock devices encode the address anew.
@@ -127,9 +126,8 @@ async function enterRelay(
 
 /** A short attempt towards the initiator from the port it will be given: it opens our NAT, and is refused as a rule. */
 async function openNat(initiator: Endpoint, localPort: number, network: Network, signal: AbortSignal): Promise<void> {
-  const { clock, localAddress } = network
-  const options = { clock, limitMs: NAT_OPENING_LIMIT_MS, localAddress, localPort, signal }
-  const link = await dialTcp(initiator, options).catch(() => undefined)
+  const options = { limitMs: NAT_OPENING_LIMIT_MS, localPort, signal }
+  const link = await openDirectLink(network, initiator, options).catch(() => undefined)
   await link?.close()
 }
 
@@ -140,7 +138,8 @@ async function openNat(initiator: Endpoint, localPort: number, network: Network,
  * The port still belongs to the connection to the server; SO_REUSEADDR on both lets us share it. Where the system does
  * not allow that, nobody is met here and the initiator turns to the relay by itself.
  */
-function awaitInitiator(local: Endpoint, clock: Clock, signal: AbortSignal): Promise<Meeting | undefined> {
+function awaitInitiator(local: Endpoint, { network, signal }: MeetingContext): Promise<Meeting | undefined> {
+  const { clock, links } = network
   return new Promise((resolve) => {
     const server = createServer({ allowHalfOpen: true })
     const finish = (meeting: Meeting | undefined) => {
@@ -152,9 +151,10 @@ function awaitInitiator(local: Endpoint, clock: Clock, signal: AbortSignal): Pro
     const giveUp = () => finish(undefined)
     const cancel = clock.after(LISTEN_MS, giveUp)
     signal.addEventListener('abort', giveUp)
-    server.once('connection', (socket: Socket) =>
-      finish({ link: new TcpLink(socket, clock), path: 'direct', isSecure: true }),
-    )
+    server.once('connection', (socket: Socket) => {
+      const link = new TcpLink(socket, clock)
+      finish({ link: links?.add(link) ?? link, path: 'direct', isSecure: true })
+    })
     server.on('error', giveUp)
     server.listen({ host: local.ip, port: local.port })
     if (signal.aborted) giveUp()

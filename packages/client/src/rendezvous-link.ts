@@ -1,5 +1,6 @@
 import {
   decodeRendezvous,
+  type Endpoint,
   encodeRendezvous,
   type OutgoingRendezvousMessage,
   type RendezvousMessage,
@@ -7,6 +8,7 @@ import {
 import { type Clock, TIMEOUT } from './clock.ts'
 import { ENDED } from './inbox.ts'
 import type { Link, LinkTransport } from './link.ts'
+import type { LinkRegistry } from './link-registry.ts'
 import { type HostPort, resolveEndpoint, type ServerSettings, webSocketUrl } from './service-address.ts'
 import { CONNECT_LIMIT_MS } from './stock-client.ts'
 import { dialTcp } from './tcp-link.ts'
@@ -20,6 +22,8 @@ export interface Network {
   readonly clock: Clock
   /** Address that all sockets are bound to. Default: any. */
   readonly localAddress?: string | undefined
+  /** Where links are noted that are to be closed with their peer. */
+  readonly links?: LinkRegistry | undefined
 }
 
 export interface OpenOptions {
@@ -30,12 +34,30 @@ export interface OpenOptions {
 
 /** Connects to a service of the ID server or to a relay, by the transport of this network. @throws LinkError */
 export async function openLink(network: Network, target: HostPort, options: OpenOptions = {}): Promise<Link> {
-  const { clock, localAddress, server, transport } = network
-  const { limitMs = CONNECT_LIMIT_MS, localPort, signal } = options
-  const dial = { clock, limitMs, localAddress, localPort, signal }
-  if (transport === 'websocket') return dialWebSocket(webSocketUrl(target, server), dial)
-  return dialTcp(await resolveEndpoint(target), dial)
+  const { server, transport } = network
+  const dial = dialOptions(network, { limitMs: CONNECT_LIMIT_MS, ...options })
+  const link =
+    transport === 'websocket'
+      ? await dialWebSocket(webSocketUrl(target, server), dial)
+      : await dialTcp(await resolveEndpoint(target), dial)
+  return network.links?.add(link) ?? link
 }
+
+/** Connects to a peer itself: by TCP, to an address. @throws LinkError */
+export async function openDirectLink(
+  network: Network,
+  target: Endpoint,
+  options: OpenOptions & { readonly limitMs: number },
+): Promise<Link> {
+  const link = await dialTcp(target, dialOptions(network, options))
+  return network.links?.add(link) ?? link
+}
+
+const dialOptions = ({ clock, localAddress }: Network, options: OpenOptions & { readonly limitMs: number }) => ({
+  clock,
+  localAddress,
+  ...options,
+})
 
 /** What `RendezvousLink.receive` gives: a message, or why there is none. `unreadable`: an empty or foreign frame. */
 export type Answer = RendezvousMessage | typeof ENDED | typeof TIMEOUT | 'unreadable'
@@ -44,8 +66,17 @@ export type Answer = RendezvousMessage | typeof ENDED | typeof TIMEOUT | 'unread
 export class RendezvousLink {
   constructor(readonly link: Link) {}
 
-  static async open(network: Network, target: HostPort, options?: OpenOptions): Promise<RendezvousLink> {
-    return new RendezvousLink(await openLink(network, target, options))
+  /** Connects; when `options.signal` is aborted later, the link is closed. @throws LinkError */
+  static async open(network: Network, target: HostPort, options: OpenOptions = {}): Promise<RendezvousLink> {
+    const { signal } = options
+    const link = await openLink(network, target, options)
+    if (signal) {
+      const close = () => void link.close()
+      signal.addEventListener('abort', close)
+      void link.closed.then(() => signal.removeEventListener('abort', close))
+      if (signal.aborted) close()
+    }
+    return new RendezvousLink(link)
   }
 
   send(message: OutgoingRendezvousMessage): void {

@@ -74,10 +74,9 @@ export class UdpRegistrar implements Registrar {
     socket.on('error', () => undefined)
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject)
-      socket.bind({ port: 0, ...(this.network.localAddress ? { address: this.network.localAddress } : {}) }, () => {
-        socket.off('error', reject)
-        resolve()
-      })
+      // Closed before it was bound: nobody calls back then.
+      socket.once('close', resolve)
+      socket.bind({ port: 0, ...(this.network.localAddress ? { address: this.network.localAddress } : {}) }, resolve)
     })
   }
 

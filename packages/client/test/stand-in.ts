@@ -36,7 +36,7 @@ export class StandIn {
   readonly #counts = new Map<string, number>()
   readonly #sockets = new Set<Socket>()
   readonly #closers: (() => Promise<void>)[] = []
-  #changed: () => void = () => undefined
+  readonly #waiting = new Set<() => void>()
   #udpClient: RemoteInfo | undefined
   #sendUdp: ((payload: Uint8Array) => void) | undefined
   /** Answers datagrams that the script does not deal with; undefined: they are observed. */
@@ -92,13 +92,20 @@ export class StandIn {
       const left = deadline - performance.now()
       if (left <= 0) throw new Error(`waited in vain for ${missing()}`)
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left)
-        this.#changed = () => {
+        const done = () => {
           clearTimeout(timer)
+          this.#waiting.delete(done)
           resolve()
         }
+        const timer = setTimeout(done, left)
+        this.#waiting.add(done)
       })
     }
+  }
+
+  /** Has `until` look at its condition again. */
+  wake(): void {
+    for (const done of [...this.#waiting]) done()
   }
 
   async close(): Promise<void> {
@@ -108,7 +115,7 @@ export class StandIn {
 
   #observe(observed: Observed): void {
     this.observed.push(observed)
-    this.#changed()
+    this.wake()
   }
 
   #nextLabel(role: string): string {
@@ -155,7 +162,7 @@ export class StandIn {
       send: (payload) => socket.write(encodeFrame(payload)),
       end: () => socket.end(),
     })
-    this.#changed()
+    this.wake()
   }
 
   async #listenWebSocket(role: ServerRole, port: number): Promise<void> {
@@ -178,7 +185,7 @@ export class StandIn {
         // Stock servers end a WebSocket by closing TCP.
         end: () => request.socket.end(),
       })
-      this.#changed()
+      this.wake()
     })
     this.#closers.push(async () => {
       for (const webSocket of webSockets.clients) if (webSocket.readyState !== WebSocket.CLOSED) webSocket.terminate()
