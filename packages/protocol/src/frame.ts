@@ -8,23 +8,32 @@ export const MAX_FRAME_PAYLOAD_BYTES = 0x3fffffff
  * the payload length. Writers use the shortest form.
  */
 export function frameHeader(payloadLength: number): Uint8Array {
-  const value = payloadLength * 4
-  if (payloadLength <= 0x3f) return Uint8Array.of(value)
-  if (payloadLength <= 0x3fff) return Uint8Array.of((value & 0xff) | 1, value >>> 8)
-  if (payloadLength <= 0x3fffff) return Uint8Array.of((value & 0xff) | 2, (value >>> 8) & 0xff, value >>> 16)
-  if (payloadLength <= MAX_FRAME_PAYLOAD_BYTES) {
-    return Uint8Array.of((value & 0xff) | 3, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24)
-  }
-  throw new ProtocolError(`a frame holds at most ${MAX_FRAME_PAYLOAD_BYTES} bytes, not ${payloadLength}`)
+  const header = new Uint8Array(frameHeaderLength(payloadLength))
+  writeFrameHeader(header, payloadLength)
+  return header
 }
 
 /** A payload with its header in front, in one buffer. */
 export function encodeFrame(payload: Uint8Array): Uint8Array {
-  const header = frameHeader(payload.length)
-  const frame = new Uint8Array(header.length + payload.length)
-  frame.set(header)
-  frame.set(payload, header.length)
+  const headerLength = frameHeaderLength(payload.length)
+  const frame = new Uint8Array(headerLength + payload.length)
+  writeFrameHeader(frame, payload.length)
+  frame.set(payload, headerLength)
   return frame
+}
+
+function frameHeaderLength(payloadLength: number): number {
+  if (payloadLength <= 0x3f) return 1
+  if (payloadLength <= 0x3fff) return 2
+  if (payloadLength <= 0x3fffff) return 3
+  if (payloadLength <= MAX_FRAME_PAYLOAD_BYTES) return 4
+  throw new ProtocolError(`a frame holds at most ${MAX_FRAME_PAYLOAD_BYTES} bytes, not ${payloadLength}`)
+}
+
+function writeFrameHeader(frame: Uint8Array, payloadLength: number): void {
+  const headerLength = frameHeaderLength(payloadLength)
+  const value = payloadLength * 4 + headerLength - 1
+  for (let i = 0; i < headerLength; i++) frame[i] = value >>> (8 * i)
 }
 
 const NOTHING = new Uint8Array(0)

@@ -1,12 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
+import { IdleWatch } from './idle-watch.ts'
 import { listenEverywhere, portOf } from './listen-everywhere.ts'
 
 /** What becomes of the connections of a listener whose messages have frames. */
 export interface FramedTcpHandler {
-  /** A connection was accepted; false refuses it. */
+  /** A connection was accepted; false refuses it, without a call of `onClose`. */
   onOpen(connection: FramedTcpConnection): boolean
-  /** One whole payload, which may be a view of a buffer that is used again. */
+  /** One whole payload. */
   onMessage(connection: FramedTcpConnection, payload: Uint8Array): void
   /** The connection is gone; called once for each that `onOpen` took. */
   onClose(connection: FramedTcpConnection): void
@@ -20,7 +21,7 @@ export interface FramedTcpOptions {
   readonly maxFrameBytes: number
   /** Until the first whole message, however slowly it trickles. */
   readonly firstMessageTimeoutMs: number
-  /** Without any bytes. */
+  /** Without a whole message after the first. */
   readonly idleTimeoutMs: number
   readonly handler: FramedTcpHandler
   /** Takes a connection over before anything is read from it, when it returns true. */
@@ -29,21 +30,39 @@ export interface FramedTcpOptions {
   readonly onError: (error: Error) => void
 }
 
+/** What a connection needs of its listener. */
+interface Surroundings {
+  readonly handler: FramedTcpHandler
+  readonly maxFrameBytes: number
+  /** Those that have sent a message, and those that have not. */
+  readonly active: IdleWatch<FramedTcpConnection>
+  readonly fresh: IdleWatch<FramedTcpConnection>
+}
+
+/** Which connection a socket belongs to: one function serves the events of all sockets. */
+const CONNECTION = Symbol('framed connection')
+type SocketOfConnection = Socket & { [CONNECTION]: FramedTcpConnection }
+
 /** A connection that carries frames, seen as whole messages. */
 export class FramedTcpConnection {
   readonly transport = 'tcp'
   readonly remote: Endpoint
   readonly #socket: Socket
-  readonly #options: FramedTcpOptions
+  readonly #around: Surroundings
   readonly #decoder: FrameDecoder
-  readonly #openedAt = performance.now()
   #hasSpoken = false
 
-  constructor(socket: Socket, remote: Endpoint, options: FramedTcpOptions) {
+  constructor(socket: Socket, remote: Endpoint, around: Surroundings) {
     this.#socket = socket
-    this.#options = options
+    this.#around = around
     this.remote = remote
-    this.#decoder = new FrameDecoder(options.maxFrameBytes)
+    this.#decoder = new FrameDecoder(around.maxFrameBytes)
+    around.fresh.touch(this)
+    ;(socket as SocketOfConnection)[CONNECTION] = this
+    socket.on('data', passData)
+    // A client that ends its connection with a reset has nothing more to say; 'close' follows.
+    socket.on('error', ignoreReset)
+    socket.on('close', passClose)
   }
 
   send(payload: Uint8Array): void {
@@ -65,11 +84,6 @@ export class FramedTcpConnection {
 
   /** Bytes as they arrive. */
   receive(chunk: Uint8Array): void {
-    // Trickling bytes restart Node's timer, but not the deadline of the first message.
-    if (!this.#hasSpoken && performance.now() - this.#openedAt > this.#options.firstMessageTimeoutMs) {
-      this.destroy()
-      return
-    }
     try {
       this.#decoder.push(chunk, this.#onPayload)
     } catch (error) {
@@ -78,27 +92,58 @@ export class FramedTcpConnection {
     }
   }
 
+  /** One whole payload; false when the connection has ended and the rest is of no use. */
   readonly #onPayload = (payload: Uint8Array): boolean => {
+    const { active, fresh, handler } = this.#around
     if (!this.#hasSpoken) {
       this.#hasSpoken = true
-      const { idleTimeoutMs, firstMessageTimeoutMs } = this.#options
-      if (idleTimeoutMs !== firstMessageTimeoutMs) this.#socket.setTimeout(idleTimeoutMs)
+      fresh.drop(this)
     }
-    this.#options.handler.onMessage(this, payload)
-    return !this.#socket.destroyed && this.#socket.writable
+    active.touch(this)
+    handler.onMessage(this, payload)
+    return this.#socket.writable
   }
+
+  /** The socket is gone. */
+  closed(): void {
+    const { active, fresh, handler } = this.#around
+    if (fresh.drop(this) || active.drop(this)) handler.onClose(this)
+  }
+
+  /** Refused: nobody has to be told when it is gone. */
+  refuse(): void {
+    this.#around.fresh.drop(this)
+    this.destroy()
+  }
+}
+
+const ignoreReset = () => undefined
+
+function passData(this: Socket, chunk: Uint8Array): void {
+  ;(this as SocketOfConnection)[CONNECTION].receive(chunk)
+}
+
+function passClose(this: Socket): void {
+  ;(this as SocketOfConnection)[CONNECTION].closed()
 }
 
 /** A TCP listener whose connections carry frames (docs/protocol.md, framing). */
 export class FramedTcpListener {
-  readonly #connections = new Set<FramedTcpConnection>()
+  readonly #around: Surroundings
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    { handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs }: FramedTcpOptions,
+  ) {
+    const active = new IdleWatch<FramedTcpConnection>(idleTimeoutMs, destroyIdle)
+    const fresh = new IdleWatch<FramedTcpConnection>(firstMessageTimeoutMs, destroyIdle)
+    this.#around = { handler, maxFrameBytes, active, fresh }
+  }
 
   /** @throws the listen error of Node */
   static async open(options: FramedTcpOptions): Promise<FramedTcpListener> {
     const server = createServer({ noDelay: true })
-    const listener = new FramedTcpListener(server)
+    const listener = new FramedTcpListener(server, options)
     server.on('connection', (socket) => listener.#accept(socket, options))
     await listenEverywhere(server, options.port, options.bind)
     server.on('error', options.onError)
@@ -112,12 +157,15 @@ export class FramedTcpListener {
   /** Ends everything. May be called twice. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
-    for (const connection of this.#connections) connection.close()
+    const { active, fresh } = this.#around
+    for (const connection of [...active.all, ...fresh.all]) connection.close()
     await closed
+    active.close()
+    fresh.close()
   }
 
   #accept(socket: Socket, options: FramedTcpOptions): void {
-    const { remoteAddress, remotePort } = socket
+    const { remoteAddress } = socket
     // The client may have gone before it was accepted.
     if (remoteAddress === undefined) {
       socket.destroy()
@@ -125,21 +173,9 @@ export class FramedTcpListener {
     }
     const ip = normaliseIp(remoteAddress)
     if (options.divert?.(socket, ip)) return
-    const connection = new FramedTcpConnection(socket, { ip, port: remotePort ?? 0 }, options)
-    if (!options.handler.onOpen(connection)) {
-      socket.destroy()
-      return
-    }
-    this.#connections.add(connection)
-    socket.setTimeout(options.firstMessageTimeoutMs, () => connection.destroy())
-    // A client that ends its connection with a reset has nothing more to say.
-    socket.on('error', ignoreReset)
-    socket.on('data', (chunk) => connection.receive(chunk))
-    socket.on('close', () => {
-      this.#connections.delete(connection)
-      options.handler.onClose(connection)
-    })
+    const connection = new FramedTcpConnection(socket, { ip, port: socket.remotePort ?? 0 }, this.#around)
+    if (!options.handler.onOpen(connection)) connection.refuse()
   }
 }
 
-const ignoreReset = () => undefined
+const destroyIdle = (connection: FramedTcpConnection) => connection.destroy()
