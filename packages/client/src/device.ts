@@ -57,8 +57,8 @@ interface DeviceEvents {
   message: [message: RendezvousMessage]
 }
 
-/** The NAT test comes first if it is quick: with stock devices it has a head start of some 25 ms. */
-const NAT_TEST_HEAD_START_MS = 100
+/** The NAT test has this head start over the registration, as with stock devices. */
+const NAT_TEST_HEAD_START_MS = 25
 /** Addresses whose failed logins a device remembers; the oldest go first. */
 const MAX_REMEMBERED_ADDRESSES = 1_000
 const SALT_LENGTH = 32

@@ -228,7 +228,9 @@ describeRecorded(`recordings of stock clients${missing ? ` (${missing})` : ''}`,
         const of = (lines: Played['ours']) => lines.filter((line) => line.label === label).map(content)
         expect(of(ours)).toEqual(of(recorded))
       }
-      const opens = (lines: Played['ours']) => lines.filter(({ kind }) => kind === 'open').map(({ label }) => label)
+      // The NAT test and the registration run side by side: which is faster depends on the machine.
+      const opens = (lines: Played['ours']) =>
+        lines.filter(({ kind, label }) => kind === 'open' && !label.startsWith('hbbs-nat')).map(({ label }) => label)
       expect(opens(ours)).toEqual(opens(recorded))
       const late = recorded.filter((line, i) => Math.abs((ours[i]?.atMs ?? Number.NaN) - line.atMs) > PACE_TOLERANCE_MS)
       expect(late).toEqual([])
