@@ -41,7 +41,7 @@ async function main(task, args) {
   }
   await install()
   const node = await newEnoughNode()
-  await build(node)
+  await build(node, task === 'start' ? ['--filter=@tryst/standalone'] : [])
   if (TASKS[task] !== undefined) await replaceBy(node, TASKS[task].concat(args))
 }
 
@@ -90,13 +90,11 @@ async function newEnoughNode() {
 }
 
 /** turbo keeps what it built; nothing changed costs it a fraction of a second. */
-async function build(node) {
+async function build(node, filter) {
   const turbo = path.join(MODULES, 'turbo', 'bin', 'turbo')
   const started = Date.now()
-  const { status, output } = await run(node, [turbo, 'run', 'build', '--output-logs=errors-only', '--ui=stream'], {
-    title: 'building',
-    quiet: true,
-  })
+  const args = [turbo, 'run', 'build', '--output-logs=errors-only', '--ui=stream'].concat(filter)
+  const { status, output } = await run(node, args, { title: 'building', quiet: true })
   if (status !== 0) throw new SetupError(`the build failed:\n${output}`)
   const seconds = (Date.now() - started) / 1000
   if (seconds > 2) say(`built in ${seconds.toFixed(1)} s`)

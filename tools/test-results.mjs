@@ -2,19 +2,27 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { reportFile, workspaces } from './workspaces.mjs'
 
+/** Figures of one run of `task` in all of its workspaces, or in some. */
+export function readResults(task, folders = foldersWith(task)) {
+  return sumUp(Object.fromEntries(folders.map((folder) => [folder, readReport(reportFile(folder, task))])))
+}
+
 /**
- * Figures of one run of `task` in all of its workspaces. `unreported` names those that left no figures, `notRun` maps
+ * Adds up reports by workspace; undefined stands for a workspace that left none. `unreported` names those, `notRun` maps
  * each reason to the number of tests that it kept from running.
  */
-export function readResults(task, folders = foldersWith(task)) {
+export function sumUp(reports) {
   const results = { passed: 0, failed: 0, skipped: 0, unreported: [], notRun: new Map() }
-  for (const folder of folders) {
-    const file = reportFile(folder, task)
-    if (!existsSync(file)) results.unreported.push(folder)
-    else addReport(results, JSON.parse(readFileSync(file, 'utf8')))
+  for (const [folder, report] of Object.entries(reports)) {
+    if (report === undefined) results.unreported.push(folder)
+    else addReport(results, report)
   }
   results.failed += results.unreported.length
   return results
+}
+
+function readReport(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
 }
 
 export function foldersWith(task) {
