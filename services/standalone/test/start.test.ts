@@ -1,0 +1,117 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { decodeClientConfig } from '@tryst/protocol'
+import { freePort, isListening, register, StartedServer } from './started-server.ts'
+
+describe('npm start', () => {
+  let folder: string
+  let port: number
+  let servers: StartedServer[]
+
+  const start = (env: Record<string, string> = {}) => {
+    const server = new StartedServer({ DATA_DIR: folder, PORT: String(port), METRICS_BIND: '', ...env })
+    servers.push(server)
+    return server
+  }
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tryst-start-'))
+    port = await freePort()
+    servers = []
+  })
+  afterEach(async () => {
+    for (const server of servers) await server.kill()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('serves devices and ends on a signal with status 0', async () => {
+    const server = start()
+    await server.ready()
+    expect(await register(port, 'standalone1')).toBe('OK')
+    server.signal('SIGTERM')
+    expect(await server.ended).toEqual({ status: 0, signal: null })
+    expect(await isListening(port)).toBe(false)
+    expect(await isListening(port + 1)).toBe(false)
+  })
+
+  it('prints the key that it made, and a text that clients import', async () => {
+    const server = start({ PUBLIC_HOST: 'hbbs.example.com' })
+    await server.ready()
+    const key = readFileSync(join(folder, 'id_ed25519.pub'), 'utf8')
+    const config = server
+      .lines()
+      .map((line) => decodeClientConfig(line))
+      .find((found) => found !== undefined)
+    expect(config).toMatchObject({ host: `hbbs.example.com:${port}`, key })
+    expect(server.output()).toContain('A new key pair was made')
+  })
+
+  it('says nothing of a new key at a second start', async () => {
+    const first = start()
+    await first.ready()
+    first.signal('SIGINT')
+    await first.ended
+    const second = start()
+    await second.ready()
+    expect(second.output()).not.toContain('A new key pair was made')
+  })
+
+  it('reads .env in the data folder', async () => {
+    writeFileSync(join(folder, '.env'), 'PUBLIC_HOST=from-env.example.com\n')
+    const server = start()
+    await server.ready()
+    expect(server.output()).toContain(`from-env.example.com:${port}`)
+  })
+
+  it('reports every wrong setting at once and starts nothing', async () => {
+    const server = start({ DRAIN_SECONDS: 'soon', LOG_LEVEL: 'loud' })
+    expect((await server.ended).status).toBe(1)
+    expect(server.output()).toMatch(/DRAIN_SECONDS=soon[\s\S]*LOG_LEVEL=loud|LOG_LEVEL=loud[\s\S]*DRAIN_SECONDS=soon/)
+    expect(await isListening(port)).toBe(false)
+  })
+
+  it('takes one service down with the other, and says which one ended', async () => {
+    const server = start()
+    await server.ready()
+    process.kill(server.serviceProcess('hbbr'), 'SIGKILL')
+    expect((await server.ended).status).toBe(137)
+    expect(server.output()).toContain('hbbr was ended by SIGKILL, so everything was stopped')
+    expect(await isListening(port)).toBe(false)
+  })
+
+  it('leaves no service behind when it is killed', async () => {
+    const server = start()
+    await server.ready()
+    server.signal('SIGKILL')
+    await server.ended
+    await server.servicesGone()
+    expect(await isListening(port)).toBe(false)
+  })
+
+  it('says who has its port', async () => {
+    const first = start()
+    await first.ready()
+    const second = start({ DATA_DIR: mkdtempSync(join(folder, 'second-')) })
+    expect((await second.ended).status).toBe(1)
+    expect(second.output()).toMatch(new RegExp(`port ${port}.* is in use by .*process ${first.serviceProcess('hbbs')}`))
+    expect(await register(port, 'standalone2')).toBe('OK')
+  })
+
+  it('goes on without metrics where their usual ports are taken, and says by whom', async () => {
+    const first = start({ METRICS_BIND: `127.0.0.1:${port + 5}` })
+    await first.ready()
+    const response = await fetch(`http://127.0.0.1:${port + 5}/readyz`)
+    expect(await response.text()).toBe('ready\n')
+    const other = await freePort()
+    const second = start({
+      PORT: String(other),
+      DATA_DIR: mkdtempSync(join(folder, 'second-')),
+      METRICS_BIND: `127.0.0.1:${port + 5}?`,
+    })
+    await second.ready()
+    expect(second.output()).toMatch(/hbbs serves no metrics, since .* is taken by .* \(process \d+\)/)
+    expect(await register(other, 'standalone3')).toBe('OK')
+  })
+})
