@@ -65,6 +65,10 @@ export class Arrival implements HalfListener {
 
   onDrain(): void {}
 
+  onOversized(): void {
+    this.#lose('first_message_too_large')
+  }
+
   onEnd(): void {
     this.#lose('left')
   }

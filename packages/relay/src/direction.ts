@@ -96,6 +96,10 @@ export class Direction implements HalfListener {
     this.#opposite?.unblock()
   }
 
+  onOversized(): void {
+    this.#pair.finish('malformed_frame')
+  }
+
   onEnd(): void {
     if (this.hasEnded) return
     this.hasEnded = true

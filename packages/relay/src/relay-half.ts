@@ -44,6 +44,8 @@ export interface HalfListener {
   onActivity(): void
   /** Everything that was written has been taken by the network, after some of it had to wait. */
   onDrain(): void
+  /** The first message of a WebSocket is longer than it may be, by its header. The half ends. */
+  onOversized(): void
   /** The client sends nothing more. A WebSocket that ended can't be written to either. */
   onEnd(): void
   /** The connection is gone. */

@@ -219,7 +219,7 @@ export class Relay {
 
   #sweepPairs(): void {
     const now = this.#clock.now()
-    for (const pair of [...this.#pairs]) pair.sweep(now)
+    for (const pair of this.#pairs) pair.sweep(now)
     this.#sweep = this.#pairs.size > 0 ? this.#clock.after(SWEEP_MS, () => this.#sweepPairs()) : undefined
   }
 

@@ -2,21 +2,13 @@ import type { Socket } from 'node:net'
 import { type Endpoint, frameHeader } from '@tryst/protocol'
 import type { HalfListener, RelayHalf } from '@tryst/relay'
 import type { HalfGuard } from './half-guard.ts'
+import { NOBODY } from './nobody.ts'
 import { type ReadSocket, readAccepted, type SocketReading } from './socket-reading.ts'
 import { closeSoftly } from './soft-close.ts'
 
 /** Which half a socket belongs to: one function serves the events of all sockets. */
 const HALF = Symbol('relay half')
 type SocketOfHalf = Socket & { [HALF]: TcpHalf }
-
-/** Throws away what arrives for a half that is closing. */
-const NOBODY: HalfListener = {
-  onBytes: () => true,
-  onActivity: () => undefined,
-  onDrain: () => undefined,
-  onEnd: () => undefined,
-  onClose: () => undefined,
-}
 
 /** One side of a relay session over TCP. */
 export class TcpHalf implements RelayHalf {

@@ -3,9 +3,11 @@ import { Relay, type RelaySettings, runConsoleCommand } from '@tryst/relay'
 import {
   ConnectionGuard,
   type HalfGuard,
+  openWebSocketHalves,
   type SocketReading,
   serveTextConsole,
   TcpHalfListener,
+  type WebSocketUpgrades,
 } from '@tryst/transport'
 import type { AddressLists } from './address-list-files.ts'
 import type { EventLog } from './event-log.ts'
@@ -32,6 +34,9 @@ export interface HbbrParts {
   readonly onSocketError: (error: Error) => void
 }
 
+/** Clients derive this port themselves: the TCP port + 2. */
+const webSocketPort = (tcpPort: number): number => (tcpPort === 0 ? 0 : tcpPort + 2)
+
 /** How long halves that wait may go on waiting when the relay is closed: what was offered still comes about. */
 const WAITING_GRACE_MS = 8_000
 
@@ -49,6 +54,7 @@ export class Hbbr {
     readonly eventLog: EventLog,
     private readonly options: HbbrOptions,
     private readonly tcp: TcpHalfListener,
+    private readonly webSocket: WebSocketUpgrades,
   ) {}
 
   /** @throws the listen error of Node when a port is taken */
@@ -65,11 +71,25 @@ export class Hbbr {
       onOpen: (half) => relay.arrive(half),
       onError: onSocketError,
     })
-    return new Hbbr(relay, guard, eventLog, options, tcp)
+    try {
+      const webSocket = await openWebSocketHalves({
+        ...{ bind: options.bind, port: webSocketPort(options.port), guard, refuses },
+        upgradeTimeoutMs: options.settings.firstMessageMs,
+        firstMessageMaxBytes: options.settings.firstMessageMaxBytes,
+        maxMessageBytes: options.settings.maxMessageBytes,
+        trustedProxies: options.trustedProxies,
+        onOpen: (half, ageMs) => relay.arrive(half, ageMs),
+        onError: onSocketError,
+      })
+      return new Hbbr(relay, guard, eventLog, options, tcp, webSocket)
+    } catch (error) {
+      tcp.close()
+      throw error
+    }
   }
 
-  get ports(): { readonly tcp: number } {
-    return { tcp: this.tcp.port }
+  get ports(): { readonly tcp: number; readonly webSocket: number } {
+    return { tcp: this.tcp.port, webSocket: this.webSocket.port }
   }
 
   /**
@@ -86,6 +106,7 @@ export class Hbbr {
     // Partners of those who wait must still be able to come.
     await Promise.race([this.relay.nobodyWaits(), after(WAITING_GRACE_MS)])
     this.tcp.close()
+    this.webSocket.close()
     this.relay.closeArrivals()
     await Promise.race([this.relay.nobodyRelays(), drained])
     this.relay.closePairs()

@@ -98,6 +98,7 @@ function logStart(log: Logger, config: HbbrConfig, keyPair: LoadedKeyPair, hbbr:
   log.info(`TOTAL_BANDWIDTH: ${config.totalMegabits}Mb/s`)
   log.info(`SINGLE_BANDWIDTH: ${config.singleMegabits}Mb/s`)
   log.info(`Listening on tcp :${hbbr.ports.tcp}`)
+  log.info(`Listening on websocket :${hbbr.ports.webSocket}`)
   log.info('Start')
 }
 
