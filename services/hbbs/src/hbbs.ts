@@ -16,7 +16,6 @@ import {
 import {
   ConnectionGuard,
   type ConnectionLimit,
-  type FramedTcpHandler,
   FramedTcpListener,
   serveTextConsole,
   UdpPort,
@@ -180,12 +179,19 @@ export class Hbbs {
 
 type ServedConnection = ClientConnection & { destroy(): void }
 
+/** What becomes of connections, whatever carries them. */
+interface ConnectionHandler {
+  onOpen(connection: ServedConnection): boolean
+  onMessage(connection: ServedConnection, payload: Uint8Array): void
+  onClose(connection: ServedConnection): void
+}
+
 /** What each listener does with its connections: shares first, then the core. */
 function handlerOf(
   server: RendezvousServer,
   guard: ConnectionGuard<ServedConnection>,
   receive: (connection: ServedConnection, payload: Uint8Array) => Reception,
-): FramedTcpHandler {
+): ConnectionHandler {
   return {
     onOpen: (connection) => guard.admit(connection, connection.remote.ip),
     onMessage: (connection, payload) => {
