@@ -61,12 +61,18 @@ function greet(): void {
     relayPort: config.hbbr.port,
     dataFolder: dataDir,
     metrics: metrics.urls,
+    to: process.stdout.isTTY ? 'terminal' : 'file',
     warnings: [
       ...warnings,
-      ...reachWarnings(addresses, relative(process.cwd(), `${dataDir}/.env`)),
+      ...reachWarnings(addresses, shortPath(`${dataDir}/.env`)),
       ...(keyPair.source === 'made files' ? [newKeyWarning(dataDir)] : []),
       ...metrics.warnings,
     ],
   })
   process.stdout.write(`${text}\n`)
+}
+
+function shortPath(path: string): string {
+  const fromHere = relative(process.cwd(), path)
+  return fromHere.startsWith('..') ? path : fromHere
 }

@@ -10,6 +10,7 @@ const WELCOME: Welcome = {
   dataFolder: '/srv/tryst',
   metrics: ['http://127.0.0.1:21120/metrics'],
   warnings: [],
+  to: 'file',
 }
 
 describe('the text that a start ends with', () => {
@@ -26,6 +27,12 @@ describe('the text that a start ends with', () => {
     expect(text).toContain('TCP 29999, 30000, 40000; UDP 30000')
     expect(text).toContain('TCP 30002, 40002 for clients that use WebSocket')
     expect(text).toContain('hbbs.example.com:30000')
+  })
+
+  it('draws the QR code in colours of its own on a terminal, and with plain characters elsewhere', () => {
+    const blocks = (text: string) => text.split('\n').filter((line) => line.includes('█'))
+    expect(blocks(welcomeText({ ...WELCOME, to: 'terminal' })).every((line) => line.includes('\x1b[97;40m'))).toBe(true)
+    expect(blocks(welcomeText(WELCOME)).join('')).not.toContain('\x1b')
   })
 
   it('says that no key is needed where none is checked', () => {

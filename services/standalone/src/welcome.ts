@@ -12,7 +12,12 @@ export interface Welcome {
   readonly dataFolder: string
   readonly metrics: readonly string[]
   readonly warnings: readonly string[]
+  /** Where the text goes; on a terminal the QR code brings its own colours, since many are dark and some are not. */
+  readonly to: 'terminal' | 'file'
 }
+
+const WHITE_ON_BLACK = '\x1b[97;40m'
+const USUAL_COLOURS = '\x1b[0m'
 
 /** The text printed when both services listen. */
 export function welcomeText(welcome: Welcome): string {
@@ -30,9 +35,7 @@ export function welcomeText(welcome: Welcome): string {
     '',
     `  ${config}`,
     '',
-    ...renderUnicodeCompact(`config=${config}`, { border: 2 })
-      .split('\n')
-      .map((line) => `  ${line}`),
+    ...qrCode(`config=${config}`, welcome.to),
     '',
     ...labelled('Ports to open', [
       `TCP ${idPort - 1}, ${idPort}, ${relayPort}; UDP ${idPort}`,
@@ -61,6 +64,11 @@ export function reachWarnings(addresses: readonly ClientAddress[], settingsFile:
 /** Clients hold on to the key that they know, so a new one has to be looked after from its first day. */
 export function newKeyWarning(dataFolder: string): string {
   return `A new key pair was made: keep a copy of ${dataFolder}/id_ed25519. Clients that know another key refuse this server.`
+}
+
+function qrCode(text: string, to: Welcome['to']): readonly string[] {
+  const lines = renderUnicodeCompact(text, { border: 2 }).split('\n')
+  return lines.map((line) => `  ${to === 'terminal' ? `${WHITE_ON_BLACK}${line}${USUAL_COLOURS}` : line}`)
 }
 
 function labelled(label: string, lines: readonly string[]): readonly string[] {
