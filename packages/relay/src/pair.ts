@@ -172,12 +172,13 @@ export class Pair {
     this.#context.finished(this, reason)
   }
 
-  #awaitLastWords(direction: Direction): void {
-    this.#lastWords = this.after(LAST_WORDS_QUIET_MS, () => {
+  #awaitLastWords(direction: Direction, delayMs = LAST_WORDS_QUIET_MS): void {
+    this.#lastWords = this.after(delayMs, () => {
       const now = this.now()
-      const isQuiet = direction.isReading && now - direction.lastBytesAt >= LAST_WORDS_QUIET_MS
+      const quietMs = now - direction.lastBytesAt
+      const isQuiet = direction.isReading && quietMs >= LAST_WORDS_QUIET_MS
       if (isQuiet || (now > this.#lastWordsUntil && !direction.isBlocked)) this.finish('closed')
-      else this.#awaitLastWords(direction)
+      else this.#awaitLastWords(direction, quietMs < LAST_WORDS_QUIET_MS ? LAST_WORDS_QUIET_MS - quietMs : undefined)
     })
   }
 
