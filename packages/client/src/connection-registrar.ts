@@ -25,6 +25,10 @@ export class ConnectionRegistrar implements Registrar {
     private readonly host: RegistrarHost,
   ) {}
 
+  get serverIp(): string | undefined {
+    return this.#link?.link.remote.ip
+  }
+
   start(): Promise<void> {
     return new Promise((resolve) => {
       this.#loop ??= this.#run(resolve).finally(resolve)

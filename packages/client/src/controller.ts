@@ -99,7 +99,10 @@ export class Controller {
    *   the password is wrong, with the open session to try again on
    */
   connect(deviceId: string, options: ConnectOptions = {}): Promise<ControllerSession> {
-    const attempt = this.#connect(deviceId, options)
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal
+    const attempt = this.#connect(deviceId, options, signal).catch((error: unknown) => {
+      throw signal.aborted ? new ConnectError('aborted', 'the attempt was given up', { cause: error }) : error
+    })
     const settled = attempt.then(ignore, ignore)
     this.#attempts.add(settled)
     void settled.then(() => this.#attempts.delete(settled))
@@ -114,9 +117,8 @@ export class Controller {
     await this.#links.closeAll()
   }
 
-  async #connect(deviceId: string, options: ConnectOptions): Promise<ControllerSession> {
+  async #connect(deviceId: string, options: ConnectOptions, signal: AbortSignal): Promise<ControllerSession> {
     const kind = options.kind ?? 'desktop'
-    const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal
     const earlierFailures = this.#directFailures.get(deviceId) ?? 0
     const reached = await reachDevice({
       network: this.#network,
@@ -150,7 +152,7 @@ export class Controller {
     } catch (error) {
       void reached.companion?.close()
       if (!(error instanceof ConnectError && error.failure === 'login')) await reached.link.close()
-      throw signal.aborted ? new ConnectError('aborted', 'the attempt was given up', { cause: error }) : error
+      throw error
     } finally {
       signal.removeEventListener('abort', cutOff)
     }

@@ -14,7 +14,7 @@ import { decideReaction, type Reaction, type SeenPush } from './reaction.ts'
 import type { Registrar, RegistrarHost } from './registrar.ts'
 import type { RegistrationStatus } from './registration.ts'
 import type { Network } from './rendezvous-link.ts'
-import { derivedRelayServer, type ServerSettings } from './service-address.ts'
+import { derivedRelayServer, idServer, type ServerSettings } from './service-address.ts'
 import { UdpRegistrar } from './udp-registrar.ts'
 
 export interface DeviceOptions {
@@ -23,11 +23,13 @@ export interface DeviceOptions {
   readonly identity?: DeviceIdentity
   /** The permanent password. Default: none is right. */
   readonly password?: string
-  /**
-   * `tcp` (default): registers over UDP and meets controllers over TCP. `websocket`: the client's WebSocket mode:
-   * registers over a WebSocket and relays every session over WebSocket.
-   */
+  /** `websocket`: the client's WebSocket mode, in which every session is relayed, over WebSocket. Default `tcp`. */
   readonly transport?: LinkTransport
+  /**
+   * `connection`: over a WebSocket that stays open, as stock devices in WebSocket mode do; not every server takes it.
+   * Default: `connection` with `websocket`, else `udp`.
+   */
+  readonly registration?: 'udp' | 'connection'
   /** Address that all sockets are bound to. Default: any. */
   readonly localAddress?: string
   /** What the NAT test is to have found. Default: the test is made. */
@@ -98,9 +100,10 @@ export class Device extends EventEmitter<DeviceEvents> {
       links: this.#links,
     }
     const host = this.#registrarHost()
+    const registration = options.registration ?? (this.#network.transport === 'websocket' ? 'connection' : 'udp')
     this.#registrar =
-      this.#network.transport === 'websocket'
-        ? new ConnectionRegistrar(this.#network, host)
+      registration === 'connection'
+        ? new ConnectionRegistrar({ ...this.#network, transport: 'websocket' }, host)
         : new UdpRegistrar(this.#network, host, options.keyConfirmed ?? false)
   }
 
@@ -147,8 +150,8 @@ export class Device extends EventEmitter<DeviceEvents> {
       this.on('status', check)
     })
     if ((await within(this.#network.clock, limitMs, isOnline)) === 'timeout') {
-      const { host, port } = this.#network.server
-      throw new Error(`device ${this.id} is ${this.#status}: no answer from ${host}:${port ?? 'default port'} by UDP`)
+      const { host, port } = idServer(this.#network.server)
+      throw new Error(`device ${this.id} is ${this.#status}; is ${host}, port ${port}, the ID server, and reachable?`)
     }
     return this
   }
@@ -197,7 +200,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       transport,
       natType: this.#natType,
       mayListen: this.#options.mayListen ?? true,
-      reachesServerByIpv6: isIPv6(server.host),
+      reachesServerByIpv6: isIPv6(this.#registrar.serverIp ?? ''),
       ownRelayServer: server.relayServer,
       derivedRelayServer: derivedRelayServer(server),
       lastPush: this.#lastPush,

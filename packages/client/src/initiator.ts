@@ -38,9 +38,7 @@ export interface Reached {
 /** Finds a way to the device: directly after a punched hole, else through a relay. @throws ConnectError */
 export async function reachDevice(initiation: Initiation): Promise<Reached> {
   const { network, signal } = initiation
-  const link = await RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
-    throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
-  })
+  const link = await openIdServer(network, signal)
   const startedAtMs = network.clock.now()
   const verdict = await askForDevice(link, initiation).catch(async (error: unknown) => {
     await link.close()
@@ -65,6 +63,11 @@ export async function reachDevice(initiation: Initiation): Promise<Reached> {
   void link.close()
   return connectDirectly(verdict, { punchMs, localPort: port }, initiation)
 }
+
+const openIdServer = (network: Network, signal: AbortSignal): Promise<RendezvousLink> =>
+  RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
+    throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
+  })
 
 type Direct = Extract<PunchVerdict, { kind: 'direct' }>
 type Relay = Extract<PunchVerdict, { kind: 'relay' }>
@@ -128,9 +131,7 @@ async function requestRelay(relayServer: string, isSecure: boolean, initiation: 
   const { network, deviceId, token, signal } = initiation
   for (let attempt = 0; attempt < RELAY_REQUEST_ATTEMPTS; attempt++) {
     const pairing = randomUUID()
-    const link = await RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
-      throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
-    })
+    const link = await openIdServer(network, signal)
     try {
       link.send({ requestRelay: { id: deviceId, uuid: pairing, relayServer, secure: isSecure, token } })
       const answer = await link.receiveSkippingKeyExchange(CONNECT_LIMIT_MS)

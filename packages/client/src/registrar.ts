@@ -6,6 +6,8 @@ import { SERVER_LIST_SERIAL } from './stock-client.ts'
 
 /** Keeps a device registered with the ID server, over UDP or over a connection. */
 export interface Registrar {
+  /** Where the ID server was reached last, if that is known. */
+  readonly serverIp: string | undefined
   /** Resolves when the first message has left. */
   start(): Promise<void>
   /** A controller could not verify the device's key: register it anew. */

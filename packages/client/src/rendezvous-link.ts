@@ -62,6 +62,9 @@ const dialOptions = ({ clock, localAddress }: Network, options: OpenOptions & { 
 /** What `RendezvousLink.receive` gives: a message, or why there is none. `unreadable`: an empty or foreign frame. */
 export type Answer = RendezvousMessage | typeof ENDED | typeof TIMEOUT | 'unreadable'
 
+/** Names of the messages: the members of the envelope. */
+type Kind = NonNullable<RendezvousMessage['union']>
+
 /** A link on which messages of the ID server's protocol travel, one in each payload. */
 export class RendezvousLink {
   constructor(readonly link: Link) {}
@@ -86,6 +89,14 @@ export class RendezvousLink {
   async receive(limitMs: number): Promise<Answer> {
     const payload = await this.link.next(limitMs)
     return payload === ENDED || payload === TIMEOUT ? payload : this.read(payload)
+  }
+
+  /** The next message, which has to be of this kind. @throws Error that says what came instead */
+  async expect<K extends Kind>(kind: K, limitMs = CONNECT_LIMIT_MS): Promise<NonNullable<RendezvousMessage[K]>> {
+    const answer = await this.receive(limitMs)
+    const member = isMessage(answer) ? answer[kind] : undefined
+    if (member) return member
+    throw new Error(`${kind} was expected, not ${isMessage(answer) ? (answer.union ?? 'an unknown message') : answer}`)
   }
 
   /** Reads a payload that was taken from the link itself. */

@@ -32,6 +32,11 @@ describe('addresses of services', () => {
     expect(webSocketUrl({ host, port }, { host: 'id', port: idPort })).toBe(url)
   })
 
+  it('leaves a WebSocket URL as it is', () => {
+    const target = parseHostPort('wss://relay.example.com/elsewhere', 21117)
+    expect(webSocketUrl(target, { host: 'id.example.com' })).toBe('wss://relay.example.com/elsewhere')
+  })
+
   it('uses wss for names when the client does', () => {
     const server = { host: 'id.example.com', webSocketScheme: 'wss' } as const
     expect(webSocketUrl({ host: 'id.example.com', port: 21116 }, server)).toBe('wss://id.example.com/ws/id')

@@ -29,8 +29,11 @@ export interface ServerSettings {
   readonly webSocketScheme?: 'ws' | 'wss' | undefined
 }
 
-/** The text in the form `host`, `host:port`, `[v6]:port` or a bare IPv6 address. */
+const WEB_SOCKET_URL = /^wss?:\/\//
+
+/** The text in the form `host`, `host:port`, `[v6]:port`, a bare IPv6 address, or a WebSocket URL, which stays whole. */
 export function parseHostPort(text: string, defaultPort: number): HostPort {
+  if (WEB_SOCKET_URL.test(text)) return { host: text, port: defaultPort }
   if (isIP(text) === 6) return { host: text, port: defaultPort }
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(text)
   const host = match?.[1] ?? match?.[2]
@@ -53,9 +56,11 @@ export const derivedRelayServer = (server: ServerSettings): string =>
 
 /**
  * Where a client in WebSocket mode connects instead of `target`: an address gets the port + 2 of the service, a domain
- * name is reached through its reverse proxy on the default port. The NAT test port stands for the ID server's.
+ * name is reached through its reverse proxy on the default port. The NAT test port stands for the ID server's. A URL is
+ * used as it is.
  */
 export function webSocketUrl(target: HostPort, server: ServerSettings): string {
+  if (WEB_SOCKET_URL.test(target.host)) return target.host
   const id = idServer(server)
   const isIdServer = target.port === id.port || target.port === id.port + NAT_TEST_PORT_OFFSET
   if (isIP(target.host)) {

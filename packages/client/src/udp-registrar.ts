@@ -33,6 +33,10 @@ export class UdpRegistrar implements Registrar {
     this.#state = startRegistration(network.clock.now(), keyConfirmed)
   }
 
+  get serverIp(): string | undefined {
+    return this.#server?.ip
+  }
+
   async start(): Promise<void> {
     await this.#testReachability()
     await this.#bind()
