@@ -1,0 +1,59 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** The ports of a site; all are derived from the ID server's main port. */
+export interface SitePorts {
+  readonly main: number
+  readonly natTest: number
+  readonly webSocket: number
+  readonly relay: number
+  readonly relayWebSocket: number
+}
+
+/** Below the range from which the system draws the ports of outgoing connections. */
+const LOWEST = 10_000
+const SPAN = 9_000
+const BLOCK = 6
+
+const portsFrom = (main: number): SitePorts => ({
+  main,
+  natTest: main - 1,
+  webSocket: main + 2,
+  relay: main + 1,
+  relayWebSocket: main + 3,
+})
+
+/** Ports on which nobody listens now. */
+export async function freePorts(): Promise<SitePorts> {
+  for (;;) {
+    const ports = portsFrom(LOWEST + BLOCK * Math.floor(Math.random() * (SPAN / BLOCK)) + 1)
+    const free = await Promise.all([...Object.values(ports).map(isTcpFree), isUdpFree(ports.main)])
+    if (!free.includes(false)) return ports
+  }
+}
+
+async function isTcpFree(port: number): Promise<boolean> {
+  const server = createServer()
+  server.listen(port)
+  try {
+    await once(server, 'listening')
+    server.close()
+    await once(server, 'close')
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function isUdpFree(port: number): Promise<boolean> {
+  const socket = createSocket('udp4')
+  socket.bind(port)
+  try {
+    await once(socket, 'listening')
+    socket.close()
+    return true
+  } catch {
+    return false
+  }
+}
