@@ -1,4 +1,4 @@
-import { type Endpoint, mangleAddress, type OutgoingRendezvousMessage, type rendezvous } from '@tryst/protocol'
+import { type Endpoint, forwarded, mangleAddress, type OutgoingRendezvousMessage, rendezvous } from '@tryst/protocol'
 import { hostOf } from './choose-relay.ts'
 
 /** What the server adds to a device's answer. */
@@ -21,7 +21,8 @@ export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFac
       socketAddr: mangleAddress(facts.from, facts.tm),
       pk: sent.version === '' ? NOTHING : facts.signedIdentity,
       relayServer: sent.relayServer,
-      natType: sent.natType,
+      // A type without a name would be news to the controller; it then takes the type as unknown.
+      ...(sent.natType in rendezvous.NatType ? { natType: sent.natType } : {}),
     },
   }
 }
@@ -60,9 +61,9 @@ export function relayAnswer(
   relayServer: string,
 ): OutgoingRendezvousMessage {
   // A pk that the device itself set is nobody's signature.
-  const { id, pk: _, ...rest } = response
-  const identity = id ? { pk: response.version === '' ? NOTHING : signedIdentity } : {}
-  return { relayResponse: { ...rest, ...identity, socketAddr: NOTHING, relayServer } }
+  const own = { id: null, pk: null }
+  const identity = response.id ? { pk: response.version === '' ? NOTHING : signedIdentity } : {}
+  return { relayResponse: forwarded(response, { ...own, ...identity, socketAddr: NOTHING, relayServer }) }
 }
 
 const NOTHING = new Uint8Array(0)

@@ -1,3 +1,4 @@
+export { sourcePrefix } from '@tryst/protocol'
 export { hostOf, RelayChooser, withPort } from './choose-relay.ts'
 export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './cluster.ts'
 export type { ClientConnection, Clock, DatagramPort } from './connection.ts'
@@ -22,4 +23,3 @@ export {
 export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
 export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
 export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'
-export { sourcePrefix } from '@tryst/protocol'

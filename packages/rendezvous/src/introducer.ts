@@ -1,4 +1,10 @@
-import { encodeRendezvous, type OutgoingRendezvousMessage, type RendezvousMessage, rendezvous } from '@tryst/protocol'
+import {
+  encodeRendezvous,
+  forwarded,
+  type OutgoingRendezvousMessage,
+  type RendezvousMessage,
+  rendezvous,
+} from '@tryst/protocol'
 import type { RelayChooser } from './choose-relay.ts'
 import { withPort } from './choose-relay.ts'
 import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
@@ -134,7 +140,7 @@ export class Introducer {
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
     this.#withDevice(id, refuse, (found) => {
       const handle = this.#ask(initiator, id, 'relay', false, found.ip)
-      const message = { requestRelay: { ...request, socketAddr: handle } }
+      const message = { requestRelay: forwarded(request, { socketAddr: handle }) }
       if (encodeRendezvous(message).length > MAX_FORWARDED_BYTES) return say('too_long', 'The request is too long')
       this.#push(found, message, 'relay', refuse)
     })

@@ -1,6 +1,6 @@
+import { sourcePrefix } from '@tryst/protocol'
 import { type BoundedTable, boundedTable } from './bounded-table.ts'
 import type { RegistrationLimits } from './settings.ts'
-import { sourcePrefix } from '@tryst/protocol'
 
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000

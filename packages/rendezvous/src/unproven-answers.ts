@@ -1,5 +1,5 @@
-import { boundedTable } from './bounded-table.ts'
 import { sourcePrefix } from '@tryst/protocol'
+import { boundedTable } from './bounded-table.ts'
 
 const WINDOW_MS = 10_000
 const PER_ADDRESS = 20
