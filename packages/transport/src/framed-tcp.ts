@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
 import { IdleWatch } from './idle-watch.ts'
-import { listenEverywhere, portOf } from './listen-everywhere.ts'
+import { listenPerFamily, portOf } from './listen-everywhere.ts'
 
 /** What becomes of the connections of a listener whose messages have frames. */
 export interface FramedTcpHandler {
@@ -51,6 +51,7 @@ export class FramedTcpConnection {
   readonly #around: Surroundings
   readonly #decoder: FrameDecoder
   #hasSpoken = false
+  #hasSent = false
 
   constructor(socket: Socket, remote: Endpoint, around: Surroundings) {
     this.#socket = socket
@@ -62,18 +63,24 @@ export class FramedTcpConnection {
     socket.on('data', passData)
     // A client that ends its connection with a reset has nothing more to say; 'close' follows.
     socket.on('error', ignoreReset)
+    socket.on('end', closeConnection)
     socket.on('close', passClose)
   }
 
   send(payload: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(encodeFrame(payload))
+    const socket = this.#socket
+    if (!socket.writable) return
+    // The first answer leaves at once anyway, and most connections get only one.
+    if (this.#hasSent) socket.setNoDelay(true)
+    this.#hasSent = true
+    socket.write(encodeFrame(payload))
   }
 
   /** Ends the connection after what was sent has left. */
   close(): void {
     const socket = this.#socket
-    // With nothing sent, waiting for the other side would only cost a round of messages.
-    if (socket.bytesWritten === 0) socket.destroy()
+    // Nothing is on its way, or the kernel has it: shutting down first would only cost time.
+    if (!this.#hasSent || (socket.writableLength === 0 && socket.readableEnded)) socket.destroy()
     else socket.destroySoon()
   }
 
@@ -119,6 +126,10 @@ export class FramedTcpConnection {
 
 const ignoreReset = () => undefined
 
+function closeConnection(this: Socket): void {
+  ;(this as SocketOfConnection)[CONNECTION].close()
+}
+
 function passData(this: Socket, chunk: Uint8Array): void {
   ;(this as SocketOfConnection)[CONNECTION].receive(chunk)
 }
@@ -131,10 +142,9 @@ function passClose(this: Socket): void {
 export class FramedTcpListener {
   readonly #around: Surroundings
 
-  private constructor(
-    private readonly server: Server,
-    { handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs }: FramedTcpOptions,
-  ) {
+  #servers: readonly Server[] = []
+
+  private constructor({ handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs }: FramedTcpOptions) {
     const active = new IdleWatch<FramedTcpConnection>(idleTimeoutMs, destroyIdle)
     const fresh = new IdleWatch<FramedTcpConnection>(firstMessageTimeoutMs, destroyIdle)
     this.#around = { handler, maxFrameBytes, active, fresh }
@@ -142,24 +152,24 @@ export class FramedTcpListener {
 
   /** @throws the listen error of Node */
   static async open(options: FramedTcpOptions): Promise<FramedTcpListener> {
-    const server = createServer({ noDelay: true })
-    const listener = new FramedTcpListener(server, options)
-    server.on('connection', (socket) => listener.#accept(socket, options))
-    await listenEverywhere(server, options.port, options.bind)
-    server.on('error', options.onError)
+    const listener = new FramedTcpListener(options)
+    // Half open, since we end connections ourselves: Node's own way takes a shutdown more.
+    const create = () => createServer({ allowHalfOpen: true }, (socket) => listener.#accept(socket, options))
+    listener.#servers = await listenPerFamily(create, options.port, options.bind)
+    for (const server of listener.#servers) server.on('error', options.onError)
     return listener
   }
 
   get port(): number {
-    return portOf(this.server)
+    return this.#servers[0] ? portOf(this.#servers[0]) : 0
   }
 
   /** Ends everything. May be called twice. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     const { active, fresh } = this.#around
     for (const connection of [...active.all, ...fresh.all]) connection.close()
-    await closed
+    await Promise.all(closed)
     active.close()
     fresh.close()
   }

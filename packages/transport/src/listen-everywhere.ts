@@ -13,16 +13,44 @@ export async function listenEverywhere(server: Server, port: number, bind: strin
   try {
     await listenOn(server, port, '::')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error
+    if (!isMissingFamily(error)) throw error
     await listenOn(server, port, '0.0.0.0')
   }
 }
 
-function listenOn(server: Server, port: number, host: string): Promise<void> {
+/**
+ * The same with a socket for each family, which costs IPv4 connections a little less than one for both.
+ *
+ * @param create makes a server that does not listen yet
+ * @returns those that listen, on one port
+ */
+export async function listenPerFamily(create: () => Server, port: number, bind: string | undefined): Promise<Server[]> {
+  const servers: Server[] = []
+  let refusal: unknown
+  for (const host of bind === undefined ? ['0.0.0.0', '::'] : [bind]) {
+    const server = create()
+    try {
+      await listenOn(server, servers[0] ? portOf(servers[0]) : port, host, host === '::' && bind === undefined)
+      servers.push(server)
+    } catch (error) {
+      refusal = error
+      if (!isMissingFamily(error)) break
+    }
+  }
+  if (servers.length > 0 && (refusal === undefined || isMissingFamily(refusal))) return servers
+  for (const server of servers) server.close()
+  throw refusal
+}
+
+function isMissingFamily(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'
+}
+
+function listenOn(server: Server, port: number, host: string, ipv6Only = false): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ port, host, backlog: BACKLOG, exclusive: true }, () => {
+    server.listen({ port, host, ipv6Only, backlog: BACKLOG, exclusive: true }, () => {
       server.off('error', reject)
       resolve()
     })
