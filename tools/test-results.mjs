@@ -8,13 +8,13 @@ export function readResults(task, folders = foldersWith(task)) {
 }
 
 /**
- * Adds up reports by workspace; undefined stands for a workspace that left none. `unreported` names those, `notRun` maps
- * each reason to the number of tests that it kept from running.
+ * Adds up reports by workspace; undefined stands for a workspace that left none. `unreported` names those, and those
+ * without a single test; `notRun` maps each reason to the number of tests that it kept from running.
  */
 export function sumUp(reports) {
   const results = { passed: 0, failed: 0, skipped: 0, unreported: [], notRun: new Map() }
   for (const [folder, report] of Object.entries(reports)) {
-    if (report === undefined) results.unreported.push(folder)
+    if (!report || report.numTotalTestSuites === 0) results.unreported.push(folder)
     else addReport(results, report)
   }
   results.failed += results.unreported.length

@@ -23,12 +23,18 @@ const { status } = spawnSync(
 
 const isPartial = turboArguments.length > 0
 const results = readResults(task, isPartial ? folders.filter((folder) => hasReport(folder)) : folders)
-for (const folder of results.unreported) console.log(`no result from ${folder}: its tests did not run to their end`)
+for (const folder of results.unreported) {
+  console.log(`no result from ${folder}: it has no tests, or they did not run to their end`)
+}
+if (status !== 0 && results.failed === 0) {
+  console.log(`the run ended with status ${status}, though no test failed`)
+  results.failed = 1
+}
 const ran = results.passed + results.failed > 0
 if (!ran) console.log('no test ran')
 if (results.notRun.size > 0) console.log(notRunLine(results))
 console.log(`\n${closingLine(results)}`)
-process.exitCode = status === 0 && ran && results.failed === 0 ? 0 : 1
+process.exitCode = ran && results.failed === 0 ? 0 : 1
 
 function hasReport(folder) {
   return readResults(task, [folder]).unreported.length === 0

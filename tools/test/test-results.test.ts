@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { closingLine, notRunLine, sumUp } from '../test-results.mjs'
 
 const REPORT = {
+  numTotalTestSuites: 1,
   numPassedTests: 3,
   numFailedTests: 1,
   numRuntimeErrorTestSuites: 0,
@@ -36,6 +37,10 @@ describe('the closing count', () => {
     const results = sumUp({ 'packages/a': undefined })
     expect(results.unreported).toEqual(['packages/a'])
     expect(closingLine(results)).toBe('0 passed, 1 failed, 0 skipped')
+  })
+
+  it('counts a workspace whose tests were not found as a failure', () => {
+    expect(sumUp({ 'packages/a': { ...REPORT, numTotalTestSuites: 0 } }).unreported).toEqual(['packages/a'])
   })
 
   it('says in one line what could not be run and what would make it run', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -14,6 +14,7 @@ function lint(source: string): { passes: boolean; output: string } {
   try {
     mkdirSync(join(folder, 'packages/protocol/src'), { recursive: true })
     copyFileSync(resolve(packageFolder, '../../biome.json'), join(folder, 'biome.json'))
+    cpSync(resolve(packageFolder, '../../tools/lint'), join(folder, 'tools/lint'), { recursive: true })
     writeFileSync(join(folder, 'packages/protocol/src/violation.ts'), source)
     const options = { cwd: folder, encoding: 'utf8' } as const
     const run = spawnSync(process.execPath, [biome, 'lint', '--vcs-enabled=false', '.'], options)
