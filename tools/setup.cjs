@@ -183,7 +183,10 @@ function say(text) {
   process.stderr.write(`tryst: ${text}\n`)
 }
 
-/** Runs the task in the foreground: its output, its signals and its status are ours. */
+/**
+ * Runs the task in the foreground: its output, its signals and its status are ours. (`npm start` says `exec`, because
+ * npm sends its signals to a shell that would keep them.)
+ */
 function replaceBy(node, args) {
   const child = spawn(node, args, {
     cwd: ROOT,
@@ -191,6 +194,7 @@ function replaceBy(node, args) {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => child.kill(signal))
+  if (process.env.npm_lifecycle_event !== undefined) endWithParent(child)
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code, signal) => {
@@ -200,4 +204,15 @@ function replaceBy(node, args) {
       resolve()
     })
   })
+}
+
+/** An npm that is killed cannot say so; its child finds itself with another parent. */
+function endWithParent(child) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    child.kill('SIGTERM')
+  }, 1000)
+  timer.unref()
 }

@@ -35,7 +35,7 @@ describe('the set-up step', () => {
   }
   const npmCalls = () => readFileSync(join(clone, 'npm-calls'), 'utf8').trim().split('\n')
   const environment = (extra: Record<string, string>) => {
-    const { CI: _, ...rest } = process.env
+    const { CI: _ci, npm_lifecycle_event: _event, ...rest } = process.env
     return { ...rest, npm_execpath: join(clone, 'npm-cli.js'), ...extra }
   }
   const nodeArguments = (node: 'old' | 'new') => (node === 'old' ? ['--require', join(clone, 'old-node.cjs')] : [])
