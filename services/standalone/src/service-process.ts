@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 export interface ServiceEnd {
   readonly status: number
   readonly words: string
+  /** The signal that ended it, where it did not end by itself. */
+  readonly signal?: NodeJS.Signals
 }
 
 export interface ServiceProcessOptions {
@@ -63,6 +65,6 @@ function isReady(message: unknown): boolean {
 }
 
 function serviceEnd(code: number | null, signal: NodeJS.Signals | null): ServiceEnd {
-  if (signal !== null) return { status: 128 + constants.signals[signal], words: `was ended by ${signal}` }
+  if (signal !== null) return { status: 128 + constants.signals[signal], words: `was ended by ${signal}`, signal }
   return { status: code ?? 1, words: `ended with status ${code}` }
 }

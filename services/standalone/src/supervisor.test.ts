@@ -49,6 +49,15 @@ describe('the supervisor', () => {
     expect(await end).toEqual({ status: 0 })
   })
 
+  it('ends well when a service is told to end before it can listen to signals', async () => {
+    const { hbbs, hbbr, supervisor } = supervise()
+    const end = supervisor.end()
+    supervisor.stop('SIGTERM')
+    hbbs.end(CLEAN)
+    hbbr.end({ status: 143, words: 'was ended by SIGTERM', signal: 'SIGTERM' })
+    expect(await end).toEqual({ status: 0 })
+  })
+
   it('takes what follows a signal within a moment for the same one, and passes on what comes later', () => {
     const { hbbs, supervisor } = supervise()
     supervisor.stop('SIGINT', 1000)

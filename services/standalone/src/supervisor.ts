@@ -26,7 +26,7 @@ export class Supervisor {
   readonly #services: readonly SupervisedService[]
   readonly #closeWithinMs: number
   readonly #setTimer: NonNullable<SupervisorOptions['setTimer']>
-  #stopping = false
+  readonly #stopSignals = new Set<NodeJS.Signals>()
   #lastStopAtMs = Number.NEGATIVE_INFINITY
 
   constructor({ services, closeWithinMs, setTimer = setTimeout }: SupervisorOptions) {
@@ -47,9 +47,10 @@ export class Supervisor {
   stop(signal: NodeJS.Signals, nowMs: number = performance.now()): void {
     if (nowMs - this.#lastStopAtMs < SAME_SIGNAL_MS) return
     this.#lastStopAtMs = nowMs
+    const isFirst = this.#stopSignals.size === 0
+    this.#stopSignals.add(signal)
     for (const service of this.#services) service.signal(signal)
-    if (this.#stopping) return
-    this.#stopping = true
+    if (!isFirst) return
     this.#setTimer(() => {
       for (const service of this.#services) service.signal('SIGKILL')
     }, this.#closeWithinMs).unref()
@@ -65,13 +66,16 @@ export class Supervisor {
     let fault: { service: SupervisedService; end: ServiceEnd } | undefined
     const ends = this.#services.map(async (service) => {
       const end = await service.ended
-      if (!this.#stopping) {
+      if (this.#stopSignals.size === 0) {
         fault = { service, end }
         this.stop('SIGTERM')
       }
       return end
     })
-    const statuses = (await Promise.all(ends)).map(({ status }) => status)
+    // A service that is told to end before it can listen to signals ends of the signal itself: that is as good.
+    const statuses = (await Promise.all(ends)).map(({ status, signal }) =>
+      signal && this.#stopSignals.has(signal) ? 0 : status,
+    )
     if (fault === undefined) return { status: Math.max(...statuses) }
     const { service, end } = fault
     return {
