@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals'
+import { rendezvous } from '@tryst/protocol'
+import { lanMatcher } from './lan.ts'
+import { decidePunchHole, type PunchFacts } from './punch-hole.ts'
+
+const { ASYMMETRIC, SYMMETRIC } = rendezvous.NatType
+
+const facts = (more: Partial<PunchFacts> = {}): PunchFacts => ({
+  initiator: { ip: '203.0.113.7', transport: 'tcp', isLan: false },
+  device: { ip: '203.0.113.9', isLan: false },
+  natType: ASYMMETRIC,
+  alwaysUseRelay: false,
+  relay: 'public:21117',
+  lanRelay: '10.0.0.1:21117',
+  ...more,
+})
+const lanDevice = { ip: '10.0.0.9', isLan: true }
+const lanInitiator = { ip: '10.0.0.7', transport: 'tcp' as const, isLan: true }
+
+describe('the punch-hole decision', () => {
+  it('lets peers in different networks punch, with the true port', () => {
+    expect(decidePunchHole(facts())).toEqual({
+      ask: 'punch',
+      natType: ASYMMETRIC,
+      relay: 'public:21117',
+      needsTruePort: true,
+    })
+  })
+
+  it('hides the port where the device will not punch', () => {
+    expect(decidePunchHole(facts({ natType: SYMMETRIC }))).toMatchObject({ ask: 'punch', needsTruePort: false })
+  })
+
+  it('sends peers behind one address to their network, whatever else holds', () => {
+    const device = { ip: '203.0.113.7', isLan: false }
+    for (const more of [{}, { natType: SYMMETRIC }, { alwaysUseRelay: true }]) {
+      expect(decidePunchHole(facts({ device, ...more }))).toMatchObject({ ask: 'local-address', needsTruePort: false })
+    }
+  })
+
+  it('never sends a WebSocket controller there', () => {
+    const initiator = { ip: '203.0.113.9', transport: 'websocket' as const, isLan: false }
+    expect(decidePunchHole(facts({ initiator }))).toMatchObject({ ask: 'punch' })
+  })
+
+  it('makes everybody use the relay when told so', () => {
+    expect(decidePunchHole(facts({ alwaysUseRelay: true }))).toMatchObject({ ask: 'punch', natType: SYMMETRIC })
+  })
+
+  it('brings both sides of a LAN border together through the relay that the device can reach', () => {
+    expect(decidePunchHole(facts({ device: lanDevice }))).toMatchObject({ natType: SYMMETRIC, relay: '10.0.0.1:21117' })
+    expect(decidePunchHole(facts({ initiator: lanInitiator }))).toMatchObject({
+      natType: SYMMETRIC,
+      relay: 'public:21117',
+    })
+  })
+
+  it('takes two addresses inside the LAN for one network', () => {
+    expect(decidePunchHole(facts({ initiator: lanInitiator, device: lanDevice }))).toMatchObject({
+      ask: 'local-address',
+      natType: ASYMMETRIC,
+    })
+  })
+})
+
+describe('the LAN', () => {
+  it('holds the IPv4 addresses of its network, and no others', () => {
+    const isLan = lanMatcher('10.0.0.0/24')
+    expect(['10.0.0.1', '10.0.0.255'].every(isLan)).toBe(true)
+    expect(['10.0.1.1', '2001:db8::1', '', 'x'].some(isLan)).toBe(false)
+    expect(lanMatcher(undefined)('10.0.0.1')).toBe(false)
+  })
+})
