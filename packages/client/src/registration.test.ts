@@ -52,18 +52,18 @@ describe('registration over UDP', () => {
     expect(registrationTick(startRegistration(0, true), 0).send).toBe('registerPeer')
   })
 
-  it('repeats after 3 s what is not answered, is connecting after 2 failures and offline after 4', () => {
+  it('repeats at the fourth tick what is not answered, is connecting after 2 failures and offline after 4', () => {
     const seen = new Map<string, number>()
     let state = startRegistration(0, true)
-    for (let nowMs = 0; nowMs <= 15_000; nowMs += 1_000) {
+    for (let nowMs = 0; nowMs <= 20_000; nowMs += 1_000) {
       const step = registrationTick(state, nowMs)
       state = step.state
       if (!seen.has(state.status)) seen.set(state.status, nowMs)
     }
     expect([...seen]).toEqual([
       ['starting', 0],
-      ['connecting', 6_000],
-      ['offline', 12_000],
+      ['connecting', 8_000],
+      ['offline', 16_000],
     ])
   })
 

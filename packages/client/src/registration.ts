@@ -47,7 +47,7 @@ export interface RegistrationStep {
  * last answer is old enough, and repeats what was not answered.
  */
 export function registrationTick(state: RegistrationState, nowMs: number): RegistrationStep {
-  if (nowMs < dueAtMs(state)) return { state, send: undefined, rebind: false }
+  if (nowMs <= dueAfterMs(state)) return { state, send: undefined, rebind: false }
   const failures = state.sentAtMs === undefined ? state.failures : state.failures + 1
   const status =
     failures >= FAILURES_UNTIL_OFFLINE ? 'offline' : failures >= FAILURES_UNTIL_CONNECTING ? 'connecting' : state.status
@@ -59,19 +59,22 @@ export function registrationTick(state: RegistrationState, nowMs: number): Regis
   }
 }
 
-/** The first moment at which something is to be sent: now, a repeat, or the next heartbeat. */
-function dueAtMs({ sentAtMs, answeredAtMs }: RegistrationState): number {
+/** The moment after which something is to be sent: any, or when a repeat or the next heartbeat is due. */
+function dueAfterMs({ sentAtMs, answeredAtMs }: RegistrationState): number {
   if (sentAtMs !== undefined) return sentAtMs + REGISTRATION_REPEAT_MS
-  return answeredAtMs === undefined ? 0 : answeredAtMs + REGISTRATION_INTERVAL_MS
+  return answeredAtMs === undefined ? Number.NEGATIVE_INFINITY : answeredAtMs + REGISTRATION_INTERVAL_MS
 }
 
 /**
  * The tick at which something will be due. Ticks between are of no use, so a device needs no timer of one second.
- * Since an answer comes a moment after the tick, 15 s after it are the sixteenth tick, as with stock devices.
+ * What happens at a tick happens a moment behind it, so 15 s after an answer are over at the sixteenth tick and 3 s
+ * without one at the fourth, as seen with stock devices.
  */
 export function nextTickAtMs(state: RegistrationState, nowMs: number): number {
-  const afterStartMs = Math.max(dueAtMs(state), nowMs) - state.startedAtMs
-  return state.startedAtMs + Math.ceil(afterStartMs / REGISTRATION_TICK_MS) * REGISTRATION_TICK_MS
+  const dueMs = dueAfterMs(state)
+  if (dueMs === Number.NEGATIVE_INFINITY) return nowMs
+  const ticks = Math.floor((Math.max(dueMs, nowMs) - state.startedAtMs) / REGISTRATION_TICK_MS) + 1
+  return state.startedAtMs + ticks * REGISTRATION_TICK_MS
 }
 
 /** The answer to RegisterPeer; with `requestPk` the key is sent at once. */

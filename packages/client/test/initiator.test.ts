@@ -1,11 +1,16 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeRendezvous, encodeRendezvous, mangleAddress, type OutgoingRendezvousMessage } from '@tryst/protocol'
-import { scaledClock } from '../src/clock.ts'
 import { Controller } from '../src/controller.ts'
 import { StandIn } from './stand-in.ts'
+import { SteadyClock } from './steady-clock.ts'
 
-const clock = scaledClock(0.1)
 const NOBODY = mangleAddress({ ip: '127.0.0.1', port: 1 }, 1)
+let clock: SteadyClock
+beforeAll(() => {
+  clock = new SteadyClock()
+})
+afterAll(() => clock.stop())
+
 const closers: (() => Promise<void>)[] = []
 afterEach(() => Promise.all(closers.splice(0).map((close) => close())))
 

@@ -5,9 +5,10 @@ import { Controller, type ControllerOptions } from '../src/controller.ts'
 import { Device, type DeviceOptions } from '../src/device.ts'
 import { type Actor, CLIENT_IP, type Played, play, type Stage } from './play.ts'
 import { clients, missing, recordingNamed } from './recordings.ts'
+import { SteadyClock } from './steady-clock.ts'
 
-/** How far from the recorded moment a message may be, in milliseconds of the clock; a tick is 1 s. */
-const PACE_TOLERANCE_MS = 900
+/** How far from the recorded moment a message may be, in milliseconds of the clock; devices tick every second. */
+const PACE_TOLERANCE_MS = 500
 
 /** The recordings begin one after the other, since each does most at its beginning. */
 const STAGGER_MS = 40
@@ -55,6 +56,9 @@ const deviceOptions = ({ server, identity, clock }: Stage): DeviceOptions => ({
 /** What a controller that was to connect, or to ask, came to. */
 const outcomes = new Map<string, unknown>()
 
+/** The recorded client got as far as a connection to the device. */
+const comesToSession = (name: string) => recordingNamed(name).shown?.some((shown) => shown.connection !== undefined)
+
 const controller = (
   name: string,
   run: (controller: Controller) => Promise<unknown>,
@@ -71,8 +75,8 @@ const controller = (
       (error: unknown) => outcomes.set(name, error),
     )
     return async () => {
-      // A refusal comes by itself; a session that is still in its handshake is cut off.
-      await Promise.race([outcome, new Promise((resolve) => setTimeout(resolve, 200))])
+      // What was refused or asked comes to its end by itself; a session is cut off behind the handshake.
+      if (!comesToSession(name)) await outcome
       await peer.close()
       await outcome
     }
@@ -204,19 +208,24 @@ const describeRecorded = missing ? describe.skip : describe
 
 describeRecorded(`recordings of stock clients${missing ? ` (${missing})` : ''}`, () => {
   const playing = new Map<string, Promise<Played>>()
+  let clock: SteadyClock
   const keyOf = (name: string, actor: Actor) => `${name} (${actor.role})`
 
   // All at once: most of the time goes by in the waits of the recorded clients.
   beforeAll(() => {
+    clock = new SteadyClock()
     for (const [i, [name, actor]] of PLAYED.entries()) {
       const started = new Promise((resolve) => setTimeout(resolve, i * STAGGER_MS))
-      const played = started.then(() => play(recordingNamed(name), actor))
+      const played = started.then(() => play(recordingNamed(name), actor, clock))
       played.catch(() => undefined)
       playing.set(keyOf(name, actor), played)
     }
   })
 
-  afterAll(() => Promise.allSettled(playing.values()))
+  afterAll(async () => {
+    await Promise.allSettled(playing.values())
+    clock.stop()
+  })
 
   it.each(PLAYED.map(([name, actor]) => [keyOf(name, actor)]))(
     'plays the part of %s',
@@ -236,7 +245,7 @@ describeRecorded(`recordings of stock clients${missing ? ` (${missing})` : ''}`,
       expect(late).toEqual([])
       for (const [theirs, own] of upgrades) expect([...own].sort()).toEqual([...theirs].sort())
     },
-    60_000,
+    180_000,
   )
 
   const refused = PLAYED.filter(
