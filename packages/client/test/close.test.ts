@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { decodeRendezvous, encodeRendezvous, mangleAddress } from '@tryst/protocol'
 import { StandIn } from './stand-in.ts'
 
@@ -13,6 +13,9 @@ const run = (script: string, ...args: string[]) =>
     ['--input-type=module', '-e', `import { Controller, Device } from '${built}'\n${script}`, ...args],
     { timeout: 20_000 },
   )
+
+// Sockets and child processes take their time on a busy machine.
+jest.setTimeout(60_000)
 
 describe('closing', () => {
   const standIn = new StandIn('127.0.0.1', () => performance.now())

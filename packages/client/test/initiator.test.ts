@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { decodeRendezvous, encodeRendezvous, mangleAddress, type OutgoingRendezvousMessage } from '@tryst/protocol'
 import { Controller } from '../src/controller.ts'
 import { StandIn } from './stand-in.ts'
@@ -48,6 +48,9 @@ async function controllerAt(
   })
   return { controller, standIn }
 }
+
+// Sockets and child processes take their time on a busy machine.
+jest.setTimeout(60_000)
 
 describe('way of a controller to a device', () => {
   it('ends with the reason that the server gives against the relay', async () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { passwordProof, type session as wire } from '@tryst/protocol/session'
 import { scaledClock, systemClock } from '../src/clock.ts'
 import { shakeHands } from '../src/controller-handshake.ts'
@@ -38,6 +38,9 @@ async function sessionPair({
   const device = (await deviceSide) as DeviceSession
   return { controller, device, host, close: () => Promise.all([controller.close(), device.close()]) }
 }
+
+// Sockets and child processes take their time on a busy machine.
+jest.setTimeout(60_000)
 
 describe('a session between our device and our controller', () => {
   it('is encrypted and carries 8 MB each way unchanged', async () => {
