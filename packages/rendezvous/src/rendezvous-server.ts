@@ -6,7 +6,6 @@ import {
   ProtocolError,
   type RendezvousMessage,
   readHeartbeat,
-  type rendezvous,
   type Signer,
 } from '@tryst/protocol'
 import { RelayChooser } from './choose-relay.ts'
@@ -18,7 +17,7 @@ import type { RendezvousEvents } from './events.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
 import { IpChanges } from './ip-changes.ts'
-import { isLoopback } from './loopback.ts'
+import { LegacyUpdates } from './legacy-updates.ts'
 import { onlineBitmap } from './online-query.ts'
 import type { PeerId } from './peer-identity.ts'
 import { PresenceTable } from './presence-table.ts'
@@ -26,10 +25,8 @@ import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
 import { RegistrationLimiter } from './registration-limits.ts'
 import type { RelayDirectory } from './relay-directory.ts'
-import { ServerList, softwareVersionOf } from './server-list.ts'
 import type { RendezvousSettings } from './settings.ts'
 import { SignedIdentities } from './signed-identities.ts'
-import { UnprovenAnswers } from './unproven-answers.ts'
 import type { RandomUint32 } from './waiting-initiators.ts'
 
 /** What the core needs from the world. */
@@ -63,17 +60,15 @@ export class RendezvousServer {
   readonly relays: RelayChooser
   readonly introducer: Introducer
   readonly registrar: Registrar
-  readonly serverList: ServerList
+  readonly legacy: LegacyUpdates
   readonly #limiter: RegistrationLimiter
   readonly #ipChanges = new IpChanges()
   readonly #punchLog = new PunchLog()
-  readonly #unproven = new UnprovenAnswers()
   readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
-  readonly #softwareVersion: string
   #datagrams: DatagramPort = { send() {} }
 
   constructor(
-    private readonly settings: RendezvousSettings,
+    settings: RendezvousSettings,
     private readonly ports: RendezvousPorts,
   ) {
     const { identities, cluster, events, clock, random, signer, announcedRelays } = ports
@@ -84,8 +79,7 @@ export class RendezvousServer {
       fallback: settings.fallbackRelay,
       defaultPort: settings.relayPort,
     })
-    this.serverList = new ServerList(settings.serial, settings.rendezvousServers)
-    this.#softwareVersion = softwareVersionOf(settings.softwareUrl)
+    this.legacy = new LegacyUpdates(settings, { counters, events, clock })
     this.#limiter = new RegistrationLimiter(settings.limits)
     const { presence, relays } = this
     const signed = new SignedIdentities(signer, identities)
@@ -131,7 +125,9 @@ export class RendezvousServer {
     if (readHeartbeat(datagram, heartbeat)) {
       const id = this.ports.asciiText(datagram, heartbeat.idStart, heartbeat.idEnd) as PeerId
       this.registrar.heartbeat(id, ip, port, datagrams)
-      if (this.serverList.serial > heartbeat.serial) this.#sendServerList(ip, port, datagrams)
+      if (this.legacy.serverList.isNewerThan(heartbeat.serial)) {
+        this.legacy.onHeartbeat(heartbeat.serial, ip, port, datagrams)
+      }
       return
     }
     if (datagram.length === 0) return
@@ -142,17 +138,15 @@ export class RendezvousServer {
         const { id, serial } = message.registerPeer
         if (id === '') return this.#drop('unexpected')
         this.registrar.heartbeat(id as PeerId, ip, port, datagrams)
-        if (this.serverList.isNewerThan(serial)) this.#sendServerList(ip, port, datagrams)
-        return
+        return this.legacy.onHeartbeat(serial, ip, port, datagrams)
       }
       case 'registerPk':
         this.registrar.register(message.registerPk, { ip, port }, datagrams)
         return
       case 'configureUpdate':
-        if (!isLoopback(ip)) return this.#drop('not_loopback')
-        return this.#updateServerList(message.configureUpdate)
+        return this.legacy.onConfigureUpdate(message.configureUpdate, ip)
       case 'softwareUpdate':
-        return this.#softwareUpdate(message.softwareUpdate.url, ip, port, datagrams)
+        return this.legacy.onSoftwareUpdate(message.softwareUpdate.url, ip, port, datagrams)
       default:
         return this.#drop('unexpected')
     }
@@ -238,8 +232,8 @@ export class RendezvousServer {
   #answerNatTest(connection: ClientConnection, serial: number): void {
     this.counters.natTests++
     const { port } = connection.remote
-    const cu = this.serverList.isNewerThan(serial) ? { cu: this.#configUpdate() } : {}
-    connection.send(encodeRendezvous({ testNatResponse: { port, ...cu } }))
+    const cu = this.legacy.configUpdate(serial)
+    connection.send(encodeRendezvous({ testNatResponse: cu ? { port, cu } : { port } }))
     connection.close()
   }
 
@@ -265,35 +259,6 @@ export class RendezvousServer {
         events.unavailable('request', error)
         connection.close()
       })
-  }
-
-  #configUpdate() {
-    return { serial: this.serverList.serial, rendezvousServers: [...this.serverList.servers] }
-  }
-
-  #sendServerList(ip: string, port: number, datagrams: DatagramPort): void {
-    if (!this.#unproven.admit(ip, this.ports.clock())) {
-      this.#drop('unproven_address')
-      return
-    }
-    datagrams.send(encodeRendezvous({ configureUpdate: this.#configUpdate() }), ip, port)
-  }
-
-  #updateServerList({ serial, rendezvousServers }: rendezvous.ConfigUpdate): void {
-    if (serial <= this.serverList.serial) return
-    this.serverList.serial = serial
-    this.serverList.servers = rendezvousServers.filter((server) => server !== '')
-    this.ports.events.serverListUpdated(this.serverList.serial, this.serverList.servers)
-  }
-
-  #softwareUpdate(version: string, ip: string, port: number, datagrams: DatagramPort): void {
-    const { softwareUrl } = this.settings
-    if (softwareUrl === '' || version === this.#softwareVersion) return
-    if (!this.#unproven.admit(ip, this.ports.clock())) {
-      this.#drop('unproven_address')
-      return
-    }
-    datagrams.send(encodeRendezvous({ softwareUpdate: { url: softwareUrl } }), ip, port)
   }
 
   #decode(bytes: Uint8Array): RendezvousMessage | undefined {

@@ -1,13 +1,32 @@
 /** The list of ID servers that clients with an older one are given; a legacy (docs/protocol.md, server list). */
 export class ServerList {
-  constructor(
-    public serial: number,
-    public servers: readonly string[],
-  ) {}
+  #serial: number
+  #servers: readonly string[]
+
+  constructor(serial: number, servers: readonly string[]) {
+    this.#serial = serial
+    this.#servers = servers
+  }
+
+  get serial(): number {
+    return this.#serial
+  }
+
+  get servers(): readonly string[] {
+    return this.#servers
+  }
 
   /** Whether a client that holds `serial` is to be given the list. */
   isNewerThan(serial: number): boolean {
-    return this.serial > serial
+    return this.#serial > serial
+  }
+
+  /** Takes a newer list. False when it is none. */
+  replace(serial: number, servers: readonly string[]): boolean {
+    if (serial <= this.#serial) return false
+    this.#serial = serial
+    this.#servers = servers.filter((server) => server !== '')
+    return true
   }
 }
 

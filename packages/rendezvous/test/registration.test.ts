@@ -136,9 +136,9 @@ describe('leftovers over UDP', () => {
   it('takes a new server list from loopback only', async () => {
     const bench = new TestBench()
     await bench.datagram({ configureUpdate: { serial: 9, rendezvousServers: ['a'] } }, HOME)
-    expect(bench.server.serverList.serial).toBe(0)
+    expect(bench.server.legacy.serverList.serial).toBe(0)
     await bench.datagram({ configureUpdate: { serial: 9, rendezvousServers: ['a'] } }, '127.0.0.1')
-    expect(bench.server.serverList.serial).toBe(9)
+    expect(bench.server.legacy.serverList.serial).toBe(9)
   })
 
   it('answers neither garbage nor what does not belong there', async () => {
