@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { encodeFrame, FrameDecoder } from '@tryst/protocol'
+import { type FramedTcpConnection, type FramedTcpHandler, FramedTcpListener } from '../src/framed-tcp.ts'
+
+const opened: { close(): Promise<unknown> | unknown }[] = []
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()))
+})
+
+const echo: Partial<FramedTcpHandler> = { onMessage: (connection, payload) => connection.send(payload) }
+
+async function listen(handler: Partial<FramedTcpHandler> = echo, more: object = {}) {
+  const listener = await FramedTcpListener.open({
+    port: 0,
+    bind: undefined,
+    maxFrameBytes: 1_000,
+    firstMessageTimeoutMs: 5_000,
+    idleTimeoutMs: 5_000,
+    onError: (error) => {
+      throw error
+    },
+    ...more,
+    handler: { onOpen: () => true, onMessage: () => undefined, onClose: () => undefined, ...handler },
+  })
+  opened.push(listener)
+  return listener
+}
+
+async function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
+  const socket = connect({ port, host })
+  opened.push({ close: () => socket.destroy() })
+  await once(socket, 'connect')
+  return socket
+}
+
+const bytes = (length: number) => new Uint8Array(length).fill(length)
+
+/** Resolves with the next `count` payloads. */
+function payloads(socket: Socket, count: number): Promise<number[]> {
+  return new Promise((resolve) => {
+    const decoder = new FrameDecoder(1 << 20)
+    const lengths: number[] = []
+    socket.on('data', (chunk) => {
+      decoder.push(chunk, (payload) => {
+        lengths.push(payload.length)
+        return true
+      })
+      if (lengths.length >= count) resolve(lengths)
+    })
+  })
+}
+
+describe('a listener for frames', () => {
+  it('answers on IPv4 and on IPv6, on one port', async () => {
+    const remotes: string[] = []
+    const { port } = await listen({ ...echo, onOpen: ({ remote }) => remotes.push(remote.ip) > 0 })
+    for (const host of ['127.0.0.1', '::1']) {
+      const socket = await dial(port, host)
+      const answer = payloads(socket, 1)
+      socket.write(encodeFrame(bytes(70)))
+      expect(await answer).toEqual([70])
+    }
+    expect(remotes).toEqual(['127.0.0.1', '::1'])
+  })
+
+  it('takes frames cut anywhere, and several at once', async () => {
+    const { port } = await listen()
+    const socket = await dial(port)
+    const answers = payloads(socket, 3)
+    const stream = Buffer.concat([bytes(1), bytes(100), bytes(0)].map(encodeFrame))
+    for (const byte of stream.subarray(0, 90)) socket.write(Uint8Array.of(byte))
+    socket.write(stream.subarray(90))
+    expect(await answers).toEqual([1, 100, 0])
+  })
+
+  it('refuses a frame above the limit from its header', async () => {
+    const received: number[] = []
+    const { port } = await listen({ onMessage: (_, payload) => void received.push(payload.length) })
+    const socket = await dial(port)
+    const closed = once(socket, 'close')
+    socket.write(encodeFrame(bytes(1_001)).subarray(0, 3))
+    await closed
+    expect(received).toEqual([])
+  })
+
+  it('ends a connection whose first message trickles for too long', async () => {
+    const { port } = await listen(echo, { firstMessageTimeoutMs: 300 })
+    const socket = await dial(port)
+    const closed = once(socket, 'close')
+    const frame = encodeFrame(bytes(900))
+    let at = 0
+    const trickle = setInterval(() => socket.write(frame.subarray(at, ++at)), 20)
+    await closed
+    clearInterval(trickle)
+    expect(at).toBeLessThan(900)
+  })
+
+  it('ends a connection that is idle after its messages', async () => {
+    const { port } = await listen(echo, { idleTimeoutMs: 300 })
+    const socket = await dial(port)
+    const closed = once(socket, 'close')
+    socket.write(encodeFrame(bytes(1)))
+    socket.resume()
+    await closed
+  })
+
+  it('delivers what was sent before it closes, and reads no more of the stream', async () => {
+    const received: number[] = []
+    const { port } = await listen({
+      onMessage: (connection, payload) => {
+        received.push(payload.length)
+        connection.send(bytes(900))
+        connection.close()
+      },
+    })
+    const socket = await dial(port)
+    const answer = payloads(socket, 1)
+    const ended = once(socket, 'end')
+    socket.write(Buffer.concat([encodeFrame(bytes(1)), encodeFrame(bytes(2))]))
+    expect(await answer).toEqual([900])
+    await ended
+    expect(received).toEqual([1])
+  })
+
+  it('tells once that a connection is gone, however it went', async () => {
+    let gone = 0
+    let whenGone: () => void = () => undefined
+    const { port } = await listen({ ...echo, onClose: () => (gone++, whenGone()) })
+    for (const leave of ['end', 'resetAndDestroy'] as const) {
+      const socket = await dial(port)
+      const answer = payloads(socket, 1)
+      socket.write(encodeFrame(bytes(1)))
+      await answer
+      const told = new Promise<void>((resolve) => {
+        whenGone = resolve
+      })
+      socket.on('error', () => undefined)
+      socket[leave]()
+      await told
+    }
+    expect(gone).toBe(2)
+  })
+
+  it('closes a connection that is refused, and says no more of it', async () => {
+    const seen: FramedTcpConnection[] = []
+    const { port } = await listen({ onOpen: () => false, onClose: (connection) => void seen.push(connection) })
+    const socket = await dial(port)
+    await once(socket.resume(), 'close')
+    expect(seen).toEqual([])
+  })
+
+  it('leaves diverted connections alone', async () => {
+    const { port } = await listen(echo, { divert: (socket: Socket) => socket.end('console') === socket })
+    const socket = await dial(port)
+    const [chunk] = await once(socket, 'data')
+    expect(String(chunk)).toBe('console')
+  })
+
+  it('fails when the port is taken, and leaves nothing open', async () => {
+    const { port } = await listen()
+    await expect(listen(echo, { port })).rejects.toMatchObject({ code: 'EADDRINUSE', port })
+  })
+})
