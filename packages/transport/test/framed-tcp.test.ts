@@ -127,7 +127,11 @@ describe('a listener for frames', () => {
   it('tells once that a connection is gone, however it went', async () => {
     let gone = 0
     let whenGone: () => void = () => undefined
-    const { port } = await listen({ ...echo, onClose: () => (gone++, whenGone()) })
+    const onClose = () => {
+      gone++
+      whenGone()
+    }
+    const { port } = await listen({ ...echo, onClose })
     for (const leave of ['end', 'resetAndDestroy'] as const) {
       const socket = await dial(port)
       const answer = payloads(socket, 1)
