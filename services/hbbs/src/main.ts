@@ -2,7 +2,6 @@ import {
   createLogger,
   createMetrics,
   describeListenError,
-  type HealthServer,
   installShutdown,
   ListenError,
   loadKeyPair,
@@ -19,6 +18,15 @@ import { hbbsOptions } from './options.ts'
 const { config, warnings } = readConfigOrExit(parseHbbsConfig)
 const log = createLogger({ service: 'hbbs', level: config.logLevel, format: config.logFormat })
 
+/** What was started, last first: a signal may come before everything has. */
+const started: { close(): Promise<void> }[] = []
+installShutdown({
+  log,
+  close: async () => {
+    for (const part of started) await part.close()
+  },
+})
+
 try {
   for (const warning of warnings) log.warn(warning)
   const keys = await loadKeyPair({ key: config.key, use: 'sign', folder: process.cwd() })
@@ -27,6 +35,7 @@ try {
   if (keys.expectedKey === undefined) log.warn('KEY is empty: controllers need no key, anybody may ask for devices')
 
   const identities = new SqliteIdentityStore({ path: config.dbPath, durability: config.sqliteSync })
+  started.unshift(identities)
   log.info({ path: config.dbPath, devices: identities.count() }, 'database open')
   const metrics = createMetrics()
   const limits = exposeLimits(metrics)
@@ -42,16 +51,11 @@ try {
   })
   exposeRendezvous(hbbs.server, metrics)
 
-  let health: HealthServer | undefined
-  installShutdown({
-    log,
-    close: async () => {
-      await hbbs.close()
-      await health?.close()
-    },
-  })
+  started.unshift(hbbs)
   const readiness = () => hbbs.readiness
-  health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
+  const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
+  // Asked until the very end.
+  if (health) started.push(health)
   const { relays } = hbbs.server
   log.info({ ports: hbbs.ports, relays: relays.live, fallback: relays.fallback }, 'listening')
   process.send?.({ ready: true })
