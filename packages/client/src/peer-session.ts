@@ -27,10 +27,16 @@ export abstract class PeerSession {
   onData: DataHandler | undefined
   /** Sees every message behind the handshake, the data channel's too; for tests and traces. */
   onMessage: ((message: SessionMessage) => void) | undefined
+  /** Resolves when the session is over and its socket gone; never rejects. */
+  readonly ended: Promise<SessionEnd>
+  readonly #resolveEnded: (end: Promise<SessionEnd>) => void
   #end: SessionEnd | undefined
-  #loop: Promise<SessionEnd> | undefined
 
-  constructor(protected readonly stream: PeerStream) {}
+  constructor(protected readonly stream: PeerStream) {
+    const { promise, resolve } = Promise.withResolvers<SessionEnd>()
+    this.ended = promise
+    this.#resolveEnded = resolve
+  }
 
   get isEncrypted(): boolean {
     return this.stream.isEncrypted
@@ -38,12 +44,6 @@ export abstract class PeerSession {
 
   get transport(): 'tcp' | 'websocket' {
     return this.stream.link.transport
-  }
-
-  /** Resolves when the session is over; never rejects. */
-  get ended(): Promise<SessionEnd> {
-    if (!this.#loop) throw new Error('the session has not begun')
-    return this.#loop
   }
 
   /** Sends bytes of the application. Resolves when the link takes more: memory stays bounded by one call at a time. */
@@ -66,52 +66,42 @@ export abstract class PeerSession {
       this.finish({ kind: 'closedHere' })
     }
     await this.stream.link.close()
-    await this.#loop
   }
 
   /** Cuts the connection without a word, as a crash does. */
   async abandon(): Promise<void> {
     this.finish({ kind: 'closedHere' })
     await this.stream.link.close()
-    await this.#loop
   }
 
   protected get isOver(): boolean {
     return this.#end !== undefined
   }
 
-  /** The first reason counts. */
+  /** Ends the session; the first reason counts. What was sent before still leaves. */
   protected finish(end: SessionEnd): void {
-    this.#end ??= end
+    if (this.#end) return
+    this.#end = end
+    this.released()
+    this.#resolveEnded(this.stream.link.close().then(() => end))
   }
 
   protected begin(): void {
-    this.#loop = this.#read().catch((cause: unknown) => {
-      this.finish({ kind: 'broken', cause: cause as Error })
-      return this.#end as SessionEnd
-    })
+    this.#read().catch((cause: unknown) => this.finish({ kind: 'broken', cause: cause as Error }))
   }
 
   protected abstract handle(message: SessionMessage): void | Promise<void>
   /** The session is over: timers end here. */
   protected abstract released(): void
 
-  async #read(): Promise<SessionEnd> {
-    try {
-      while (!this.#end) {
-        const message = await this.stream.next(SESSION_IDLE_LIMIT_MS)
-        if (typeof message === 'string') {
-          this.finish(END_OF_STREAM[message](this.stream.failure))
-          break
-        }
-        this.onMessage?.(message)
-        await this.#dispatch(message)
-      }
-    } finally {
-      this.released()
-      await this.stream.link.close()
+  async #read(): Promise<void> {
+    while (!this.#end) {
+      const message = await this.stream.next(SESSION_IDLE_LIMIT_MS)
+      if (this.#end) return
+      if (typeof message === 'string') return this.finish(END_OF_STREAM[message](this.stream.failure))
+      this.onMessage?.(message)
+      await this.#dispatch(message)
     }
-    return this.#end as SessionEnd
   }
 
   async #dispatch(message: SessionMessage): Promise<void> {

@@ -73,6 +73,19 @@ describe('a session between our device and our controller', () => {
     await close()
   })
 
+  it('can be closed by who takes its data, even one that never comes back', async () => {
+    const { controller, device, close } = await sessionPair()
+    await controller.loggedIn()
+    device.onData = async () => {
+      await device.close()
+      await new Promise(() => undefined)
+    }
+    await controller.write(Uint8Array.of(1))
+    expect(await device.ended).toEqual({ kind: 'closedHere' })
+    expect(await controller.ended).toEqual({ kind: 'closedByPeer', text: '' })
+    await close()
+  })
+
   it('ends without a word when one side is cut off', async () => {
     const { controller, device, close } = await sessionPair()
     await controller.loggedIn()
