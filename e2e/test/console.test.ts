@@ -1,8 +1,11 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { RawConnection } from '../src/site/raw-connection.ts'
 import { RawDevice } from '../src/site/raw-device.ts'
 import { Site } from '../src/site/site.ts'
 import { askConsole } from '../src/transcripts/console-client.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 let site: Site | undefined
 afterEach(() => site?.close())
@@ -44,13 +47,10 @@ describe('with CONSOLE=Y', () => {
 })
 
 describe('by default', () => {
-  it.each(['natTest', 'relay'] as const)(
-    'there is no console, but the protocol, for loopback (%s)',
-    async (port) => {
-      site = await Site.start()
-      expect(await ask(site, port, 'h')).toMatch(/^(\(and stays open\))?$/)
-      expect(await site.controller().queryOnline(['1'])).toEqual(new Map([['1', false]]))
-    },
-    15_000,
-  )
+  it.each(['natTest', 'relay'] as const)('there is no console, but the protocol, for loopback (%s)', async (port) => {
+    site = await Site.start()
+    // As a frame this is a header that announces 26 bytes, and 26 bytes that are no message.
+    expect(await ask(site, port, `h${' '.repeat(26)}`)).toBe('')
+    expect(await site.controller().queryOnline(['1'])).toEqual(new Map([['1', false]]))
+  })
 })

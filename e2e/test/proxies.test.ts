@@ -1,20 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { unmangleAddress } from '@tryst/protocol'
 import { RawConnection } from '../src/site/raw-connection.ts'
 import { RawDevice } from '../src/site/raw-device.ts'
-import { Site, type SiteOptions } from '../src/site/site.ts'
+import { Site } from '../src/site/site.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 const PROXY = '127.0.0.9'
 const CLIENT = '203.0.113.7'
 
-let site: Site | undefined
-afterEach(() => site?.close())
+let site: Site
 
-async function start(options: SiteOptions = {}): Promise<Site> {
-  site = await Site.start({ programs: ['hbbs'], hbbs: { env: { TRUSTED_PROXIES: PROXY } }, ...options })
-  return site
-}
+beforeAll(async () => {
+  site = await Site.start({ programs: ['hbbs'], hbbs: { env: { TRUSTED_PROXIES: PROXY, NEW_IDS_PER_MINUTE: '1000' } } })
+})
+afterEach(() => site?.dismissGuests())
+afterAll(() => site?.close())
 
 /** The address of a controller that a device is told. */
 async function addressSeen(at: Site, from: string, headers: Record<string, string>): Promise<string> {
@@ -40,24 +43,28 @@ describe('the address of a client behind a trusted proxy', () => {
     ["is the proxy's when it cannot be read", { 'X-Real-IP': 'unknown' }, PROXY],
     ["is the proxy's when there is no header", {}, PROXY],
   ])('%s', async (_, headers, expected) => {
-    expect(await addressSeen(await start(), PROXY, headers as Record<string, string>)).toBe(expected)
+    expect(await addressSeen(site, PROXY, headers as Record<string, string>)).toBe(expected)
   })
 })
 
 describe('a header from somebody else', () => {
   it.each([{ 'X-Real-IP': CLIENT }, { 'X-Forwarded-For': CLIENT }])('is ignored: %j', async (headers) => {
-    expect(await addressSeen(await start(), '127.0.0.8', headers as Record<string, string>)).toBe('127.0.0.8')
+    expect(await addressSeen(site, '127.0.0.8', headers as Record<string, string>)).toBe('127.0.0.8')
   })
 
   it('is ignored even from loopback when no proxy is trusted', async () => {
-    const at = await start({ hbbs: { env: { TRUSTED_PROXIES: 'none' } } })
-    expect(await addressSeen(at, '127.0.0.1', { 'X-Real-IP': CLIENT })).toBe('127.0.0.1')
+    const wary = await Site.start({ programs: ['hbbs'], hbbs: { env: { TRUSTED_PROXIES: 'none' } } })
+    try {
+      expect(await addressSeen(wary, '127.0.0.1', { 'X-Real-IP': CLIENT })).toBe('127.0.0.1')
+    } finally {
+      await wary.close()
+    }
   })
 })
 
 describe('controllers behind one proxy', () => {
   it('are kept apart: each gets the answer of its own device, even from one address', async () => {
-    const at = await start()
+    const at = site
     const headers = { 'X-Real-IP': CLIENT }
     const meetings = await Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -79,7 +86,7 @@ describe('controllers behind one proxy', () => {
   })
 
   it('have sessions of their own', async () => {
-    const at = await start({ programs: ['hbbs', 'hbbr'], hbbs: {} })
+    const at = await Site.start()
     const devices = await Promise.all([1, 2].map((i) => at.device({ password: `password ${i}` })))
     const sessions = await Promise.all(
       devices.map((device, i) =>
@@ -87,5 +94,6 @@ describe('controllers behind one proxy', () => {
       ),
     )
     expect(sessions.map(({ isEncrypted }) => isEncrypted)).toEqual([true, true])
+    await at.close()
   })
 })

@@ -1,9 +1,12 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { formatEndpoint, unmangleAddress } from '@tryst/protocol'
 import { RawConnection } from '../src/site/raw-connection.ts'
 import { RawDevice } from '../src/site/raw-device.ts'
 import { Site, type SiteOptions } from '../src/site/site.ts'
 import { waitUntil } from '../src/site/wait-until.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 let site: Site | undefined
 afterEach(() => site?.close())

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { type ConnectError, LoginRefusedError } from '@tryst/client'
 import { mangleAddress } from '@tryst/protocol'
 import { RawConnection } from '../src/site/raw-connection.ts'
 import { RawDevice } from '../src/site/raw-device.ts'
 import { Site } from '../src/site/site.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 const PASSWORD = 'correct horse'
 const WRONG_KEY = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='
@@ -13,7 +16,7 @@ let site: Site
 
 beforeAll(async () => {
   site = await Site.start()
-}, 30_000)
+})
 afterEach(() => site?.dismissGuests())
 afterAll(() => site?.close())
 

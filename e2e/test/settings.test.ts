@@ -1,10 +1,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { freePorts } from '../src/site/free-ports.ts'
 import { type ProgramName, runToEnd, ServiceProcess } from '../src/site/service-process.ts'
 import { Site } from '../src/site/site.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 const PROGRAMS: readonly ProgramName[] = ['hbbs', 'hbbr']
 

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { exchange } from '../src/site/exchange.ts'
 import { RawConnection } from '../src/site/raw-connection.ts'
 import { RawDevice } from '../src/site/raw-device.ts'
 import type { ServiceProcess } from '../src/site/service-process.ts'
 import { Site, type SiteOptions } from '../src/site/site.ts'
 import { waitUntil, within } from '../src/site/wait-until.ts'
+
+// Starting processes takes its time on a busy machine.
+jest.setTimeout(60_000)
 
 const STOPPED_WITHIN_MS = 10_000
 const CLEAN = { code: 0, signal: null }
@@ -51,7 +54,7 @@ describe('the ID server, told to stop,', () => {
     at.hbbs.signal('SIGTERM')
     expect(await exit(at.hbbs)).toEqual(CLEAN)
     for (const each of [...connections, waiting]) await each.ended()
-  }, 20_000)
+  })
 
   it('still passes on the answer that a controller waits for', async () => {
     const at = await start()
