@@ -17,6 +17,8 @@ export interface TcpHalfListenerOptions {
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert: (socket: Socket, ip: string) => boolean
   readonly onOpen: (half: TcpHalf) => void
+  /** Called once when `pooled` was asked for and cannot be had. */
+  readonly onPortable: () => void
   /** An error of the listener while it runs. */
   readonly onError: (error: Error) => void
 }
@@ -28,7 +30,13 @@ export class TcpHalfListener {
   /** @throws the listen error of Node */
   static async open(options: TcpHalfListenerOptions): Promise<TcpHalfListener> {
     const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 1 })
-    server.on('connection', (socket) => accept(socket, options))
+    let reading = options.reading
+    server.on('connection', (socket) => {
+      const half = accept(socket, options)
+      if (!half || half.reading === reading) return
+      reading = half.reading
+      options.onPortable()
+    })
     await listenEverywhere(server, options.port, options.bind)
     server.on('error', options.onError)
     return new TcpHalfListener(server)
@@ -44,24 +52,26 @@ export class TcpHalfListener {
   }
 }
 
-function accept(socket: Socket, options: TcpHalfListenerOptions): void {
+/** Undefined: the connection went no further. */
+function accept(socket: Socket, options: TcpHalfListenerOptions): TcpHalf | undefined {
   const { remoteAddress, remotePort } = socket
   // The client may have gone before it was accepted.
   if (remoteAddress === undefined) {
     socket.destroy()
-    return
+    return undefined
   }
   const ip = normaliseIp(remoteAddress)
   if (options.divert(socket, ip)) {
     socket.resume()
-    return
+    return undefined
   }
   if (options.refuses(ip)) {
     socket.destroy()
-    return
+    return undefined
   }
   const { guard, reading } = options
   const half = new TcpHalf(socket, { remote: { ip, port: remotePort ?? 0 }, source: sourcePrefix(ip), reading, guard })
   if (guard.admit(half, ip)) options.onOpen(half)
   else half.destroy()
+  return half
 }

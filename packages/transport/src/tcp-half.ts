@@ -44,6 +44,10 @@ export class TcpHalf implements RelayHalf {
     socket.on('close', passClose)
   }
 
+  get reading(): SocketReading {
+    return this.#read.reading
+  }
+
   get hasUnsent(): boolean {
     return this.#socket.writableLength > 0
   }

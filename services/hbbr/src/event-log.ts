@@ -26,13 +26,17 @@ export class EventLog implements RelayEvents {
   }
   readonly #loggedLimits = new Map<RelayLimit, { readonly atMs: number; readonly hits: number }>()
 
+  #acceptFailedAtMs = Number.NEGATIVE_INFINITY
+
   constructor(private readonly log: Logger) {}
 
   waiting: RelayEvents['waiting'] = (uuid, from) =>
     this.log.info(`New relay request ${printable(uuid)} from ${formatEndpoint(from)}`)
 
-  paired: RelayEvents['paired'] = (uuid, second, mode) =>
+  paired: RelayEvents['paired'] = (uuid, second, mode) => {
     this.log.info({ mode }, `Relayrequest ${printable(uuid)} from ${formatEndpoint(second)} got paired`)
+    if (mode === 'raw') this.log.info('Both are raw')
+  }
 
   turnedAway: RelayEvents['turnedAway'] = (reason, from) => {
     const address = formatEndpoint(from)
@@ -53,6 +57,18 @@ export class EventLog implements RelayEvents {
     this.log.info(
       `Downgrade ${formatEndpoint(second)}, exceed downgrade threshold ${thresholdBitsPerMs}bit/ms in ${Math.round(ageMs)}ms`,
     )
+
+  /** A port can't accept for a moment; said once a minute, since each connection that comes would say it. */
+  acceptFailed = (err: Error): void => {
+    const now = performance.now()
+    if (now - this.#acceptFailedAtMs < LIMIT_LOG_EVERY_MS) return
+    this.#acceptFailedAtMs = now
+    const remedy = 'with EMFILE raise the limit of open files (ulimit -n), or lower RELAY_CONNECTIONS_TOTAL'
+    this.log.error({ err, remedy }, 'listener.accept failed')
+  }
+
+  readsPortably = (): void =>
+    this.log.warn('this Node.js is not known: connections are read the portable way, which takes more processor time')
 
   limitHit(limit: RelayLimit, source: string): void {
     const hits = ++this.limitHits[limit]

@@ -31,7 +31,6 @@ export interface HbbrOptions {
 export interface HbbrParts {
   readonly lists: AddressLists
   readonly eventLog: EventLog
-  readonly onSocketError: (error: Error) => void
 }
 
 /** Clients derive this port themselves: the TCP port + 2. */
@@ -58,7 +57,7 @@ export class Hbbr {
   ) {}
 
   /** @throws the listen error of Node when a port is taken */
-  static async start(options: HbbrOptions, { lists, eventLog, onSocketError }: HbbrParts): Promise<Hbbr> {
+  static async start(options: HbbrOptions, { lists, eventLog }: HbbrParts): Promise<Hbbr> {
     const relay = new Relay({ settings: options.settings, clock: relayClock, events: eventLog, ...lists })
     const guard: HalfGuard = new ConnectionGuard(
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
@@ -69,7 +68,8 @@ export class Hbbr {
       ...{ bind: options.bind, port: options.port, reading: options.reading, guard, refuses },
       divert: (socket, ip) => options.textConsole === 'on' && isLoopback(ip) && serveConsole(socket, relay, lists),
       onOpen: (half) => relay.arrive(half),
-      onError: onSocketError,
+      onPortable: eventLog.readsPortably,
+      onError: eventLog.acceptFailed,
     })
     try {
       const webSocket = await openWebSocketHalves({
@@ -79,7 +79,7 @@ export class Hbbr {
         maxMessageBytes: options.settings.maxMessageBytes,
         trustedProxies: options.trustedProxies,
         onOpen: (half, ageMs) => relay.arrive(half, ageMs),
-        onError: onSocketError,
+        onError: eventLog.acceptFailed,
       })
       return new Hbbr(relay, guard, eventLog, options, tcp, webSocket)
     } catch (error) {

@@ -23,34 +23,38 @@ const { config, warnings } = readConfigOrExit(parseHbbrConfig)
 const log = createLogger({ service: 'hbbr', level: config.logLevel, format: config.logFormat })
 const folder = process.cwd()
 
+/** What has to be closed, in this order. */
+const running: { close(): Promise<void> }[] = []
+let isStopping = false
+
+installShutdown({
+  log,
+  close: async () => {
+    isStopping = true
+    for (const part of running) await part.close()
+  },
+})
+
 async function start(): Promise<void> {
   for (const warning of warnings) log.warn(warning)
   const lists = newAddressLists()
   readAddressLists(lists, folder, log)
   const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder })
   const hbbr = await listen(keyPair, lists)
+  running.push(hbbr)
   const metrics = createMetrics()
   describeMetrics(metrics, hbbr)
-  let isStopping = false
   const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
-  const readListsAgain = () => readAddressLists(lists, folder, log)
-  process.on('SIGHUP', readListsAgain)
-  installShutdown({
-    log,
-    close: async () => {
-      isStopping = true
-      await hbbr.close()
-      await health?.close()
-      process.off('SIGHUP', readListsAgain)
-    },
-  })
+  if (health) running.push(health)
+  process.on('SIGHUP', () => readAddressLists(lists, folder, log))
   logStart(log, config, keyPair, hbbr)
   // For a parent that waits until we listen.
   process.send?.({ ready: true })
 }
 
 async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr> {
+  const eventLog = new EventLog(log)
   try {
     return await Hbbr.start(
       {
@@ -64,7 +68,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog: new EventLog(log), onSocketError: (err) => log.error({ err }, 'listener.accept failed') },
+      { lists, eventLog },
     )
   } catch (error) {
     throw await describeListenError(error, {

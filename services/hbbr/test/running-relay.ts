@@ -48,7 +48,7 @@ export async function startRelay({ settings = {}, ...options }: TestOptions = {}
         ...settings,
       },
     },
-    { lists, eventLog: new EventLog(log), onSocketError: (error) => logLines.push(error.message) },
+    { lists, eventLog: new EventLog(log) },
   )
   return { hbbr, ports: hbbr.ports, lists, logLines }
 }
