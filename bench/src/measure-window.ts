@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Measured } from './job.ts'
+import { readUsage } from './process-usage.ts'
+
+/** Load that goes on by itself between start and stop. The counts only grow. */
+export interface Load {
+  readonly done: number
+  readonly wrong: number
+  readonly lost: number
+  start(): void
+  stop(): void
+}
+
+const WARM_UP_MS = 400
+
+/** Lets the load run and measures what happens in `seconds`, behind a time in which both sides get warm. */
+export async function measureWindow(load: Load, serverPid: number, seconds: number): Promise<Measured> {
+  load.start()
+  try {
+    await sleep(WARM_UP_MS)
+    const before = snapshot(load, serverPid)
+    await sleep(seconds * 1000)
+    return difference(before, snapshot(load, serverPid))
+  } finally {
+    load.stop()
+  }
+}
+
+/** Measures what happens until the work is over. */
+export async function measureWork(counts: Counts, serverPid: number, work: () => Promise<void>): Promise<Measured> {
+  const before = snapshot(counts, serverPid)
+  await work()
+  return difference(before, snapshot(counts, serverPid))
+}
+
+type Counts = Pick<Load, 'done' | 'wrong' | 'lost'>
+type Snapshot = ReturnType<typeof snapshot>
+
+function snapshot({ done, wrong, lost }: Counts, serverPid: number) {
+  const { user, system } = process.cpuUsage()
+  return {
+    ...{ done, wrong, lost, atMs: performance.now() },
+    serverCpuUs: readUsage(serverPid).cpuUs,
+    generatorCpuUs: user + system,
+  }
+}
+
+function difference(from: Snapshot, to: Snapshot): Measured {
+  return {
+    units: to.done - from.done,
+    seconds: (to.atMs - from.atMs) / 1000,
+    serverCpuUs: to.serverCpuUs - from.serverCpuUs,
+    generatorCpuUs: to.generatorCpuUs - from.generatorCpuUs,
+    wrong: to.wrong - from.wrong,
+    lost: to.lost - from.lost,
+  }
+}
