@@ -1,6 +1,8 @@
 /** Shared by every workspace: TypeScript by swc, ES modules. */
 export default {
   testEnvironment: 'node',
+  // Tests wait for conditions; on a busy machine those take their time.
+  testTimeout: 30_000,
   testMatch: ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '\\.long\\.test\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],

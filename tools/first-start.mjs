@@ -123,9 +123,12 @@ async function stop() {
   running = undefined
 }
 
-/** The first of five ports in a row that nobody uses: the ID server's are this one and its neighbours. */
+/**
+ * A port that nobody uses, like its neighbours, for the ID server. Below those that the system gives to outgoing
+ * connections, which can take one that was free a moment ago.
+ */
 async function freePorts() {
-  for (let port = 31_000; port < 60_000; port += 10) {
+  for (let port = 21_200; port < 32_000; port += 10) {
     const free = await Promise.all([-1, 0, 1, 2, 3].map((offset) => isFree(port + offset)))
     if (free.every((each) => each)) return port
   }

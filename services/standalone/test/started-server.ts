@@ -94,9 +94,13 @@ export async function isListening(port: number): Promise<boolean> {
   }
 }
 
+/** Below the ports that the system gives to outgoing connections, which can take one that was free a moment ago. */
+const PORTS = { from: 22_000, to: 32_000 }
+
 /** A port for the ID server whose neighbours are free too. */
 export async function freePort(): Promise<number> {
-  for (let port = 33_000 + (process.pid % 900) * 20; port < 60_000; port += 10) {
+  const start = PORTS.from + (process.pid % 900) * 10
+  for (let port = start; port < PORTS.to; port += 10) {
     const free = await Promise.all([-1, 0, 1, 2, 3, 5, 6].map((offset) => isFree(port + offset)))
     if (!free.includes(false)) return port
   }
