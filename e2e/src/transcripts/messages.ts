@@ -26,11 +26,11 @@ export function decodeFields(bytes: Uint8Array): Fields | undefined {
 function unknownFields(message: protobuf.Message): string {
   const members = Object.values(message).filter((value) => value instanceof protobuf.Message)
   const bytes = [message, ...members].flatMap((each) => (each as { $unknowns?: Uint8Array[] }).$unknowns ?? [])
-  return Buffer.concat(bytes).toString('hex')
+  return toHex(Buffer.concat(bytes))
 }
 
 function withHex(value: unknown): FieldValue {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  if (value instanceof Uint8Array) return toHex(value)
   if (Array.isArray(value)) return value.map(withHex)
   if (typeof value !== 'object' || value === null) return value as FieldValue
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withHex(member)]))
@@ -51,6 +51,8 @@ export function encodeWith(hex: string, path: string, bytes: Uint8Array, innerSu
     .bytes(body)
     .finish()
 }
+
+export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 /** `203.0.113.7:50000` or `[2001:db8::1]:50000`, as the vectors write it. */
 export function parseEndpoint(text: string): { ip: string; port: number } {

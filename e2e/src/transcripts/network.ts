@@ -50,16 +50,20 @@ function announcedRelayPort(hbbs: readonly string[] = []): number {
 
 /**
  * Loopback addresses instead of the recorded ones, and ports that are free, for machines without namespaces. There is
- * only one IPv6 loopback address, and loopback has the console where other clients have the protocol.
+ * only one IPv6 loopback address, loopback has the console where other clients have the protocol, and a heartbeat from
+ * there is never a change of address.
  */
 export async function loopbackNetwork(): Promise<Network> {
   const main = await freeMainPort()
-  const needRecordedAddresses = ['two-relays', 'dead-relay', 'mask', 'console']
+  const needRecordedAddresses = ['two-relays', 'dead-relay', 'mask', 'console', 'relay-lists']
+  const needOtherThanLoopback = /^console:|loopback|from another IP|blocked address/
   return {
     ports: portsOf(main, main + 1),
     place: (client) => ({ ...client, ip: loopbackFor(client.ip), to: '127.0.0.1' }),
-    canPlay: (group, { clients = {} }) =>
-      !needRecordedAddresses.includes(group.name) && Object.values(clients).every(({ ip }) => !isIPv6(ip)),
+    canPlay: (group, { name, clients = {} }) =>
+      !needRecordedAddresses.includes(group.name) &&
+      !needOtherThanLoopback.test(name) &&
+      Object.values(clients).every(({ ip }) => !isIPv6(ip)),
     canTake: (step) => !('console' in step),
   }
 }

@@ -52,7 +52,7 @@ describe('a replay', () => {
 
   it('notices another message', async () => {
     answer = (socket) => socket.write(encodeFrame(Buffer.from('5a021802', 'hex')))
-    expect(await replay(refused)).toEqual(['2: A receives {punch_hole_response: {failure: "OFFLINE"}}'])
+    expect(await replay(refused)).toEqual(['2: A receives { punch_hole_response: { failure: "OFFLINE" } }'])
   })
 
   it('notices an unknown field', async () => {
@@ -73,7 +73,7 @@ describe('a replay', () => {
       socket.end()
     }
     expect(await replay({ expectNothing: 'A', forMs: 100 })).toHaveLength(1)
-    expect(await replay(ended)).toEqual([`2: A receives bytes 10${REFUSAL}`])
+    expect(await replay(ended)).toEqual(['2: A receives { punch_hole_response: { failure: "LICENSE_MISMATCH" } }'])
   })
 
   it('notices a connection that closes too early or not at all', async () => {
@@ -99,7 +99,7 @@ describe('a replay', () => {
     const told = { 'punch_hole.socket_addr': { mangledAddressOf: 'A' } }
     const push = { expect: 'A', hex: '', fields: { punch_hole: { socket_addr: handle } }, varies: told }
     expect(await replay(push, sent, { wait: 50 })).toEqual([
-      '2: A receives {punch_hole: {socket_addr: "203.0.113.7:50000"}}',
+      '2: A receives { punch_hole: { socket_addr: "203.0.113.7:50000" } }',
     ])
     expect(received).toEqual([`520c0a0a${handle}`])
     await replay(sent, { wait: 50 })

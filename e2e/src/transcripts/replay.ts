@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { askConsole, isRecordedAnswer } from './console-client.ts'
+import { describeFields, describeStep, describeUnread, describeUpgrade, expectedFields, nameOf } from './describe.ts'
 import type { Client } from './inbox.ts'
-import { decodeFields, describeAddress, encodeWith, mangleAgain, mangleNow, parseEndpoint } from './messages.ts'
+import { decodeFields, describeAddress, encodeWith, mangleAgain, mangleNow, parseEndpoint, toHex } from './messages.ts'
 import type { Network } from './network.ts'
-import { StreamClient, TcpClient } from './tcp-client.ts'
-import type { ConsoleStep, Difference, Fields, ScriptedClient, Step, Transcript, Varying } from './transcript.ts'
+import { clientFor } from './scripted-client.ts'
+import { StreamClient } from './tcp-client.ts'
+import type { ConsoleStep, Difference, Fields, Step, StepOf, Transcript, Varying } from './transcript.ts'
 import { UdpClient } from './udp-client.ts'
 import { WsClient } from './ws-client.ts'
 
@@ -20,8 +22,6 @@ export interface Restartable {
   start(): Promise<void>
   stop(): Promise<void>
 }
-
-type StepOf<K extends string> = Extract<Step, Record<K, unknown>>
 
 /** Plays one transcript and notes where the servers do something else. */
 export class Replay {
@@ -50,9 +50,10 @@ export class Replay {
         try {
           await this.#play(step)
         } catch (error) {
-          this.#differs(`${this.#describe(step)}`, `failed: ${error instanceof Error ? error.message : error}`)
+          this.#differs(describeStep(step), `failed: ${error instanceof Error ? error.message : error}`)
         }
       }
+      await this.#expectNothingElse()
     } finally {
       for (const client of this.#clients.values()) client.close()
     }
@@ -120,17 +121,16 @@ export class Replay {
   async #expect(step: StepOf<'expect'>): Promise<void> {
     const client = this.#client(step.expect)
     const received = await client.takeMessage(ANSWER_WITHIN_MS)
-    if (!received) return this.#differs(this.#describe(step), await this.#whatInstead(client))
+    if (!received) return this.#differs(describeStep(step), await this.#whatInstead(client))
     if (!step.fields) {
-      const hex = Buffer.from(received).toString('hex')
+      const hex = toHex(received)
       if (hex !== step.hex) this.#differs(`${step.expect} receives ${step.hex}`, `${step.expect} receives ${hex}`)
       return
     }
     const found = decodeFields(received)
-    if (!found)
-      return this.#differs(this.#describe(step), `${step.expect} receives ${Buffer.from(received).toString('hex')}`)
+    if (!found) return this.#differs(describeStep(step), `${step.expect} receives ${toHex(received)}`)
     this.#rememberHandle(step, found)
-    const expected = this.#expectedFields(step)
+    const expected = expectedFields(step)
     const comparable = this.#withNames(found, step.varies ?? {})
     if (!isDeepStrictEqual(expected, comparable)) {
       this.#differs(
@@ -147,16 +147,6 @@ export class Replay {
       if (!PUSHES.includes(member) || !('mangledAddressOf' in varying) || typeof handle !== 'string') continue
       this.#handles.set(`${this.#scripted(step.expect).ip} ${varying.mangledAddressOf}`, handle)
     }
-  }
-
-  #expectedFields(step: StepOf<'expect'>): Fields {
-    const fields = structuredClone(step.fields ?? {})
-    if (step.innerSuffix !== undefined) fields['unknown fields'] = step.innerSuffix
-    for (const [path, varying] of Object.entries(step.varies ?? {})) {
-      const [member, field] = path.split('.') as [string, string]
-      ;(fields[member] as Fields)[field] = nameOf(varying)
-    }
-    return fields
   }
 
   /** What was received, with a name instead of each varying field that is right. */
@@ -181,18 +171,18 @@ export class Replay {
   async #expectBytes(step: StepOf<'expectBytes'>): Promise<void> {
     const client = this.#stream(step.expectBytes)
     const received = await client.takeBytes(step.hex.length / 2, ANSWER_WITHIN_MS)
-    if (!received) return this.#differs(this.#describe(step), await this.#whatInstead(client))
-    const hex = Buffer.from(received).toString('hex')
-    if (hex !== step.hex) this.#differs(this.#describe(step), `${step.expectBytes} receives bytes ${hex}`)
+    if (!received) return this.#differs(describeStep(step), await this.#whatInstead(client))
+    const hex = toHex(received)
+    if (hex !== step.hex) this.#differs(describeStep(step), `${step.expectBytes} receives bytes ${hex}`)
   }
 
   async #expectWs(step: StepOf<'expectWs'>): Promise<void> {
     const client = this.#webSocket(step.expectWs)
     const frame = await client.takeFrame(ANSWER_WITHIN_MS)
     const found = frame
-      ? `${step.expectWs} receives ${frame.opcode} ${Buffer.from(frame.data).toString('hex')}`
+      ? `${step.expectWs} receives ${frame.opcode} ${toHex(frame.data)}`
       : await this.#whatInstead(client)
-    if (found !== this.#describe(step)) this.#differs(this.#describe(step), found)
+    if (found !== describeStep(step)) this.#differs(describeStep(step), found)
   }
 
   async #expectClosed(step: StepOf<'expectClosed'>): Promise<void> {
@@ -203,9 +193,9 @@ export class Replay {
     const start = performance.now()
     const ending = await client.ended(recordedMs + Math.max(ANSWER_WITHIN_MS, toleranceMs))
     const tookMs = performance.now() - start
-    const expected = this.#describe(step)
-    const leftover = client.pending()
-    if (leftover) this.#differs(expected, `${step.expectClosed} receives ${leftover}`)
+    const expected = describeStep(step)
+    const unread = await describeUnread(step.expectClosed, client)
+    if (unread) this.#differs(expected, unread)
     else if (!ending) this.#differs(expected, `${step.expectClosed} stays open`)
     else if (ending !== step.how) this.#differs(expected, `${step.expectClosed} is reset`)
     else if (recordedMs > 0 && Math.abs(tookMs - recordedMs) > toleranceMs) {
@@ -218,11 +208,9 @@ export class Replay {
     const client = this.#client(step.expectNothing)
     const isUdp = client instanceof UdpClient
     const ending = isUdp ? void (await sleep(step.forMs)) : await client.ended(step.forMs)
-    const message = await client.takeMessage(0)
-    const found = message ? this.#describeReceived(step.expectNothing, message) : undefined
-    if (found) this.#differs(this.#describe(step), found)
-    else if (client.pending()) this.#differs(this.#describe(step), `${step.expectNothing} receives ${client.pending()}`)
-    else if (step.stillOpen && ending) this.#differs(this.#describe(step), `${step.expectNothing} is closed`)
+    const unread = await describeUnread(step.expectNothing, client)
+    if (unread) this.#differs(describeStep(step), unread)
+    else if (step.stillOpen && ending) this.#differs(describeStep(step), `${step.expectNothing} is closed`)
   }
 
   async #console(step: ConsoleStep): Promise<void> {
@@ -230,7 +218,7 @@ export class Replay {
     const server = { ip: from.includes(':') ? '::1' : '127.0.0.1', port: this.#network.ports[step.console] }
     const answer = await askConsole(step, from, server)
     if (!isRecordedAnswer(step, answer)) {
-      this.#differs(this.#describe(step), `the console answers ${JSON.stringify(answer)}`)
+      this.#differs(describeStep(step), `the console answers ${JSON.stringify(answer)}`)
     }
   }
 
@@ -257,34 +245,20 @@ export class Replay {
 
   /** What a client has got instead of what was expected. */
   async #whatInstead(client: Client | StreamClient): Promise<string> {
-    const name = [...this.#clients].find(([, each]) => each === client)?.[0]
-    const pending = client.pending()
-    if (pending) return `${name} receives ${pending}`
+    const name = [...this.#clients].find(([, each]) => each === client)?.[0] ?? ''
+    const unread = await describeUnread(name, client)
+    if (unread) return unread
     const ending = client instanceof UdpClient ? undefined : await client.ended(0)
     return ending ? `${name} is ${ending === 'end' ? 'closed' : 'reset'}` : `${name} receives nothing`
   }
 
-  #describeReceived(name: string, message: Uint8Array): string {
-    const fields = decodeFields(message)
-    return `${name} receives ${fields ? describeFields(fields) : Buffer.from(message).toString('hex')}`
-  }
-
-  #describe(step: Step): string {
-    if ('expect' in step) {
-      return `${step.expect} receives ${step.fields ? describeFields(this.#expectedFields(step)) : step.hex}`
+  /** What nobody asked for has been left in the inboxes. */
+  async #expectNothingElse(): Promise<void> {
+    this.#stepIndex = this.#transcript.steps.length
+    for (const [name, client] of this.#clients) {
+      const unread = await describeUnread(name, client)
+      if (unread) this.#differs(`${name} receives nothing else`, unread)
     }
-    if ('expectBytes' in step) return `${step.expectBytes} receives bytes ${step.hex}`
-    if ('expectWs' in step) return `${step.expectWs} receives ${step.opcode} ${step.hex}`
-    if ('expectClosed' in step) {
-      const after = step.afterMs ? ` after ${Math.round(step.afterMs / 1000)} s` : ''
-      return `${step.expectClosed} is closed${after}`
-    }
-    if ('expectNothing' in step) {
-      return `${step.expectNothing} receives nothing${step.stillOpen ? ' and stays open' : ''}`
-    }
-    if ('console' in step) return `the console answers ${JSON.stringify(step.answer)}`
-    if ('open' in step) return `${step.open} connects`
-    return Object.entries(step).map(([name, value]) => `${name} ${JSON.stringify(value)}`)[0] ?? 'nothing'
   }
 
   #differs(reference: string, found: string): void {
@@ -315,31 +289,6 @@ export class Replay {
     if (!(client instanceof WsClient)) throw new Error(`${name} has no WebSocket`)
     return client
   }
-}
-
-function clientFor(scripted: ScriptedClient, server: { ip: string; port: number }): Client {
-  if (scripted.transport === 'udp') return new UdpClient(scripted.ip, server)
-  if (scripted.transport === 'tcp') return new TcpClient(scripted.ip, server)
-  return new WsClient(scripted.ip, server, scripted.path, scripted.headers)
-}
-
-function nameOf(varying: Varying): string {
-  if ('portOf' in varying) return `(port of ${varying.portOf})`
-  return `(address of ${'mangled' in varying ? varying.mangled : varying.mangledAddressOf})`
-}
-
-/** Status line and names of the headers, which may come in any case and order. */
-function describeUpgrade([status = '', ...headers]: readonly string[]): string {
-  const names = headers.map((line) => line.slice(0, line.indexOf(':')).toLowerCase())
-  return `${status} with ${names.sort().join(', ')}`
-}
-
-/** Fields on one line; long ones are cut. */
-function describeFields(fields: Fields): string {
-  const text = JSON.stringify(fields, (_, value) =>
-    typeof value === 'string' && /^[0-9a-f]{80,}$/.test(value) ? `(${value.length / 2} bytes)` : value,
-  )
-  return text.replace(/"([a-z_]+)":/g, '$1: ').replaceAll(',', ', ')
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -61,14 +61,16 @@ export class Servers {
   }
 }
 
-/** What our servers have to be told to do by default what the reference does; it reads none of these. */
+/** What our servers have to be told to do what the reference does by default; it reads none of these. */
 function environmentOf(group: Group, network: Network): Record<string, string> {
   const { transcripts } = group
   const clients = transcripts.flatMap(({ clients = {} }) => Object.values(clients))
-  const asksConsole = transcripts.some(
-    ({ name, steps }) =>
-      name.startsWith('console:') || steps.some((step) => 'console' in step && network.canTake(step)),
-  )
+  const asksConsole = transcripts
+    .filter((one) => network.canPlay(group, one))
+    .some(
+      ({ name, steps }) =>
+        name.startsWith('console:') || steps.some((step) => 'console' in step && network.canTake(step)),
+    )
   const proxies = new Set(clients.filter(({ headers }) => headers).map((client) => network.place(client).ip))
   return {
     ...(asksConsole ? { CONSOLE: 'Y' } : {}),

@@ -48,6 +48,9 @@ export type Step =
   | { bothWays: { length: number; sha256: string } }
   | { note: string }
 
+/** The kind of step that has this member. */
+export type StepOf<K extends string> = Extract<Step, Record<K, unknown>>
+
 export interface ConsoleStep {
   console: 'nat' | 'relay'
   /** Loopback address to connect from. */
