@@ -42,6 +42,14 @@ describe('the relay that clients are offered', () => {
     expect(new Set([relays.next(), relays.next()])).toEqual(new Set(['a:1', 'c:3']))
   })
 
+  it('leaves out what may not be offered yet, until a probe finds it', () => {
+    const relays = chooser(['a:1'], { fallback: 'f:1' })
+    relays.configure(['a:1'], [])
+    expect(relays.next()).toBe('f:1')
+    relays.setLive(['a:1'])
+    expect(relays.next()).toBe('a:1')
+  })
+
   it('keeps the last live ones when nobody answers, and takes none that is not in the list', () => {
     const relays = chooser(['a:1', 'b:2'])
     relays.setLive(['b:2'])

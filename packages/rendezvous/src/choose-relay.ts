@@ -33,10 +33,11 @@ export class RelayChooser {
     this.configure(configured)
   }
 
-  /** Replaces the operator's list; all of it counts as live until it has been probed. */
-  configure(relays: readonly string[]): void {
-    this.#configured = relays.map((relay) => withPort(relay, this.options.defaultPort))
-    this.#live = this.#configured
+  /** Replaces the operator's list. @param live those that may be offered until they have been probed */
+  configure(relays: readonly string[], live: readonly string[] = relays): void {
+    const { defaultPort } = this.options
+    this.#configured = relays.map((relay) => withPort(relay, defaultPort))
+    this.#live = live.map((relay) => withPort(relay, defaultPort))
   }
 
   /** What is offered when there is no other relay; empty: nothing. */

@@ -45,6 +45,7 @@ export interface HbbsParts {
   readonly announcedRelays: RelayDirectory
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
+  readonly onUnresolvedRelays: (relays: readonly string[]) => void
   readonly onConnectionLimit: (limit: ConnectionLimit, source: string) => void
   readonly onSocketError: (error: Error) => void
 }
@@ -128,10 +129,10 @@ export class Hbbs {
           onError: parts.onSocketError,
         }),
       )
-      server.relays.configure(await resolvable(server.relays.configured))
       await server.start(udp)
       const probe = new RelayProbe(server.relays)
-      probe.start()
+      const unresolved = await probe.start()
+      if (unresolved.length > 0) parts.onUnresolvedRelays(unresolved)
       const sweeper = setInterval(() => server.sweep(), SWEEP_EVERY_MS)
       const stopWork = () => {
         probe.close()

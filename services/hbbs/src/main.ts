@@ -46,6 +46,8 @@ try {
     announcedRelays: new InProcessRelayDirectory(Date.now),
     signer: keys.signer,
     events,
+    onUnresolvedRelays: (relays) =>
+      log.warn({ relays }, 'relays whose names cannot be resolved are not offered; check RELAY_SERVERS'),
     onConnectionLimit: (limit, source) => events.connectionLimit(limit, source),
     onSocketError: (err) => log.error({ err }, 'socket error'),
   })

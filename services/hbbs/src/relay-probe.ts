@@ -4,6 +4,8 @@ import { hostOf, type RelayChooser } from '@tryst/rendezvous'
 
 const PROBE_EVERY_MS = 3_000
 const PROBE_TIMEOUT_MS = 3_000
+/** How many rounds a lone relay whose name is not known waits for the next look-up. */
+const ROUNDS_BETWEEN_LOOKUPS = 10
 
 const portOf = (relay: string) => Number(relay.slice(relay.lastIndexOf(':') + 1))
 
@@ -38,16 +40,23 @@ export async function resolvable(relays: readonly string[]): Promise<string[]> {
 
 /**
  * Keeps a relay list to those that are up: with more than one entry each is tried by a TCP connection every 3 s. The
- * live ones are offered in the order in which they answered; while none answers the last live list stays.
+ * live ones are offered in the order in which they answered; while none answers the last live list stays. A relay whose
+ * name cannot be resolved is not offered until it can.
  */
 export class RelayProbe {
   #timer: NodeJS.Timeout | undefined
   #running = false
+  #rounds = 0
 
   constructor(private readonly relays: RelayChooser) {}
 
-  start(): void {
+  /** Begins with the names that can be resolved. @returns those that cannot */
+  async start(): Promise<readonly string[]> {
+    const { configured } = this.relays
+    const found = await resolvable(configured)
+    this.relays.configure(configured, found)
     this.#timer ??= setInterval(() => void this.#round(), PROBE_EVERY_MS)
+    return configured.filter((relay) => !found.includes(relay))
   }
 
   close(): void {
@@ -56,17 +65,24 @@ export class RelayProbe {
   }
 
   async #round(): Promise<void> {
-    const { configured } = this.relays
-    if (configured.length < 2 || this.#running) return
+    if (this.#running) return
     this.#running = true
+    // The list may be replaced meanwhile; the chooser takes only what is in it.
+    this.relays.setLive(await this.#liveOf(this.relays.configured))
+    this.#running = false
+  }
+
+  async #liveOf(configured: readonly string[]): Promise<string[]> {
+    if (configured.length < 2) {
+      const isMissing = configured.length === 1 && this.relays.live.length === 0
+      return isMissing && this.#rounds++ % ROUNDS_BETWEEN_LOOKUPS === 0 ? resolvable(configured) : []
+    }
     const live: string[] = []
     await Promise.all(
       configured.map(async (relay) => {
         if (await acceptsConnections(relay)) live.push(relay)
       }),
     )
-    this.#running = false
-    // The list may have been replaced meanwhile; the chooser takes only what is in it.
-    this.relays.setLive(live)
+    return live
   }
 }
