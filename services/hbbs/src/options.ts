@@ -3,10 +3,11 @@ import { DEFAULT_REGISTRATION_LIMITS, withPort } from '@tryst/rendezvous'
 import type { HbbsConfig } from '@tryst/service'
 import { DEFAULT_RECEIVE_BUFFER_BYTES, type HbbsOptions } from './hbbs.ts'
 
+/** What clients add to a relay that is named without a port, whatever the ID server's port is. */
+const DEFAULT_RELAY_PORT = 21_117
+
 /** How the settings of an operator become those of the parts. */
 export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined): HbbsOptions {
-  // Clients derive this port themselves, so it is not a choice.
-  const relayPort = config.port + 1
   return {
     port: config.port,
     bind: config.bind,
@@ -20,8 +21,9 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     settings: {
       expectedKey,
       relayServers: config.relayServers,
-      fallbackRelay: config.publicHost === undefined ? '' : withPort(config.publicHost, relayPort),
-      relayPort,
+      // Our own relay, where clients derive it themselves when they are told nothing.
+      fallbackRelay: config.publicHost === undefined ? '' : withPort(config.publicHost, config.port + 1),
+      relayPort: DEFAULT_RELAY_PORT,
       alwaysUseRelay: config.alwaysUseRelay,
       lan: config.mask === undefined ? undefined : { cidr: config.mask, localIp: config.localIp ?? firstLocalIp() },
       serial: config.serial,
