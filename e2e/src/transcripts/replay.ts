@@ -13,7 +13,7 @@ import { WsClient } from './ws-client.ts'
 
 const ANSWER_WITHIN_MS = 3000
 /** How far from the recorded time a connection may be closed; idle relay pairs are looked at every 3 s only. */
-const CLOSE_TOLERANCE_MS = 900
+const CLOSE_TOLERANCE_MS = 1500
 const IDLE_PAIR_TOLERANCE_MS = 3500
 const PUSHES = ['punch_hole', 'fetch_local_addr', 'request_relay']
 
