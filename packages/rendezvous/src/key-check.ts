@@ -14,7 +14,7 @@ export function isExpectedKey(expected: string | undefined, presented: string): 
  */
 export function keyMismatchText(expected: string): string {
   const remedy =
-    'Copy the key from the server (file id_ed25519.pub) into the client: Settings, Network, ID/Relay server.'
+    'Copy the key that the server prints when it starts into the client: Settings, Network, ID/Relay server.'
   if (decodeBase64(expected)?.length !== PUBLIC_KEY_BYTES) return `Key mismatch. ${remedy}`
   return `Key mismatch: the key of this server ends in ${expected.slice(-6)}. ${remedy}`
 }
