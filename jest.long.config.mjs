@@ -1,8 +1,13 @@
-/** `npm run test:long`: what takes too long for every `npm test`, in files of their own. */
+/**
+ * `npm run test:long`: what takes too long for every `npm test`. All tests, among them
+ * `*.long.test.ts`, and properties with many more runs.
+ */
+import { join } from 'node:path'
 import shared from './jest.config.mjs'
 
 export default {
   ...shared,
-  testMatch: ['<rootDir>/src/**/*.long.test.ts', '<rootDir>/test/**/*.long.test.ts'],
+  setupFiles: [join(import.meta.dirname, 'tools', 'long-properties.mjs')],
   testPathIgnorePatterns: ['/node_modules/'],
+  testTimeout: 600_000,
 }

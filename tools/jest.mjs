@@ -1,6 +1,6 @@
 /**
  * Runs jest in the workspace that npm started it in, and leaves its figures in reports/ for the closing count.
- * `--long` runs the workspace's `*.long.test.ts` instead; every other argument is jest's.
+ * `--long` runs the long form (jest.long.config.mjs); every other argument is jest's.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
