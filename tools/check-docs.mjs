@@ -1,6 +1,7 @@
 /**
  * Fails when a document points at something that does not exist: a link between files of the repository, a heading in
- * such a link, or a section that a comment in code cites as "docs/<page>.md, <section>".
+ * such a link, or a section that a comment in code cites as "docs/<page>.md, <section>". And when docs/operating.md
+ * leaves out a metric.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -33,6 +34,13 @@ for (const source of sources) {
     else if (section !== undefined && !headings(page).some((heading) => cites(section, heading))) {
       problems.push(`${source}: ${page} has no section '${section.trim()}'`)
     }
+  }
+}
+
+const operating = read('docs/operating.md')
+for (const source of sources.filter((path) => /^services\/[^/]+\/src\//.test(path))) {
+  for (const [, metric] of read(source).matchAll(/'(tryst_\w+)'/g)) {
+    if (!operating.includes(metric)) problems.push(`${source}: docs/operating.md says nothing of ${metric}`)
   }
 }
 
