@@ -58,5 +58,5 @@ export function closingLine({ passed, failed, skipped }) {
 /** What could not be run, in one line; empty when everything was. */
 export function notRunLine({ notRun }) {
   if (notRun.size === 0) return ''
-  return `not run: ${[...notRun].map(([reason, tests]) => `${reason} (${tests} tests)`).join('; ')}`
+  return `not run: ${[...notRun].map(([reason, tests]) => `${reason} (tests: ${tests})`).join('; ')}`
 }

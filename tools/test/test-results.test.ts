@@ -45,7 +45,7 @@ describe('the closing count', () => {
 
   it('says in one line what could not be run and what would make it run', () => {
     expect(notRunLine(sumUp({ 'packages/a': REPORT }))).toBe(
-      'not run: VECTORS_DIR names no folder (1 tests); namespaces (1 tests)',
+      'not run: VECTORS_DIR names no folder (tests: 1); namespaces (tests: 1)',
     )
     expect(notRunLine(sumUp({}))).toBe('')
   })
