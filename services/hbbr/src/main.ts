@@ -42,15 +42,21 @@ async function start(): Promise<void> {
   const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder })
   const hbbr = await listen(keyPair, lists)
   running.push(hbbr)
+  await serveMetrics(hbbr)
+  process.on('SIGHUP', () => readAddressLists(lists, folder, log))
+  logStart(log, config, keyPair, hbbr)
+  // For a parent that waits until we listen.
+  process.send?.({ ready: true })
+}
+
+/** Without a listener nothing is measured: watching the event loop alone wakes the process a hundred times a second. */
+async function serveMetrics(hbbr: Hbbr): Promise<void> {
+  if (config.metricsBind === undefined) return
   const metrics = createMetrics()
   describeMetrics(metrics, hbbr)
   const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   if (health) running.push(health)
-  process.on('SIGHUP', () => readAddressLists(lists, folder, log))
-  logStart(log, config, keyPair, hbbr)
-  // For a parent that waits until we listen.
-  process.send?.({ ready: true })
 }
 
 async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr> {

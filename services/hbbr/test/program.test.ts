@@ -223,3 +223,18 @@ describe('a reader that stops', () => {
     await until('all of it has arrived', () => pairs.every(({ arrived }) => arrived === total), 30_000)
   }, 60_000)
 })
+
+describe('metrics', () => {
+  it('are served where they are asked for, and follow the relay', async () => {
+    const metricsPort = await freePort()
+    const program = await (await run({ env: { METRICS_BIND: `127.0.0.1:${metricsPort}` } })).listening()
+    await pair(program)
+    const text = async (path: string) => (await fetch(`http://127.0.0.1:${metricsPort}${path}`)).text()
+    const metrics = await text('/metrics')
+    expect(metrics).toMatch(/^tryst_relay_pairs 1$/m)
+    expect(metrics).toMatch(/^tryst_relay_paired_total 1$/m)
+    expect(metrics).toMatch(/^tryst_relay_bytes_total 2$/m)
+    expect(metrics).toMatch(/^tryst_relay_turned_away_total\{reason="key_mismatch"\} 0$/m)
+    expect(await text('/readyz')).toBe('ready\n')
+  })
+})
