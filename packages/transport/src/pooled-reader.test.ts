@@ -52,6 +52,18 @@ describe('a pooled reader', () => {
     reader.closed()
   })
 
+  it('loses nothing of a read that was under way when a limit came', () => {
+    const { arrive, reader, taken, sizes } = readerWith()
+    arrive(SHARED_BYTES)
+    const buffer = reader.next()
+    reader.limit(5_000)
+    buffer.fill(7)
+    reader.read(MEDIUM_READ_BYTES)
+    expect(taken[1]?.length).toBe(MEDIUM_READ_BYTES)
+    expect(sizes()).toBe(5_000)
+    reader.closed()
+  })
+
   it('gives no buffer to anybody else while its bytes are in use', () => {
     let isFree = true
     const lender = readerWith(() => isFree)

@@ -22,7 +22,7 @@ const POOR_READS = 16
 export class PooledReader {
   readonly #listener: ReadListener
   #buffer: Buffer = SHARED
-  /** What the next read goes into: the buffer, or its beginning where reads are limited. */
+  /** What the kernel reads into now: the buffer, or its beginning where reads were limited when it was given. */
   #view: Buffer = SHARED
   #limitBytes = LARGE_READ_BYTES
   #poorReads = 0
@@ -36,6 +36,11 @@ export class PooledReader {
 
   /** Where the next read goes. Asked for before the first read and after each one. */
   next(): Buffer {
+    const buffer = this.#buffer
+    const length = Math.min(this.#limitBytes, buffer.length)
+    if (this.#view.length !== length || this.#view.buffer !== buffer.buffer) {
+      this.#view = length === buffer.length ? buffer : buffer.subarray(0, length)
+    }
     return this.#view
   }
 
@@ -55,9 +60,9 @@ export class PooledReader {
     return isFree
   }
 
+  /** For reads to come: the one that is under way still goes into all of what it was given. */
   limit(bytes: number): void {
     this.#limitBytes = bytes
-    this.#look()
   }
 
   /** What was lent is free again. */
@@ -92,11 +97,5 @@ export class PooledReader {
     else if (this.#buffer !== SHARED) returnReadBuffer(this.#buffer)
     this.#buffer = buffer
     this.#poorReads = 0
-    this.#look()
-  }
-
-  #look(): void {
-    const isWhole = this.#limitBytes >= this.#buffer.length
-    this.#view = isWhole ? this.#buffer : this.#buffer.subarray(0, this.#limitBytes)
   }
 }
