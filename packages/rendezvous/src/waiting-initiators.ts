@@ -14,6 +14,9 @@ export interface Ask {
   readonly initiator: ClientConnection
   /** `socket_addr` as the device got it: the controller's true address and a secret of ours. */
   readonly handle: Uint8Array
+  /** The 32 bits of the handle that are drawn; an IPv6 handle has none. */
+  readonly tm: number
+  /** The address in the handle. */
   readonly address: Endpoint
   /** The device's address when it was asked. */
   deviceIp: string
@@ -43,7 +46,8 @@ const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>
 export class WaitingInitiators {
   /** For each connection its asks by device and kind, oldest first. */
   readonly #byConnection = new Map<ClientConnection, Map<string, Ask>>()
-  readonly #byAddress = new Map<string, Ask | Ask[]>()
+  /** By what an answer brings back of the handle: see `keyOf`. */
+  readonly #byHandle = new Map<string, Ask>()
   #unanswered = 0
 
   constructor(private readonly random: RandomUint32) {}
@@ -84,34 +88,31 @@ export class WaitingInitiators {
     }
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
-    const handle = mangleAddress(address, this.random())
-    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, isAnswered: false }
+    const tm = this.random()
+    const handle = mangleAddress(address, tm)
+    const ask: Ask = { id, kind, initiator, handle, tm, address, deviceIp, isAnswered: false }
     asks.set(key, ask)
-    this.#index(ask)
+    this.#byHandle.set(keyOf(ask), ask)
     this.#unanswered++
     return ask
   }
 
   /** The ask that an answer belongs to; undefined when nobody here waits for it. */
   match({ kind, handle, id, from }: DeviceAnswer): Ask | undefined {
-    const { ip, port } = unmangleAddress(handle)
-    const found = this.#byAddress.get(`${ip}|${port}`)
-    if (!found) return undefined
-    for (const ask of Array.isArray(found) ? found : [found]) {
-      if (!FITTING_ANSWERS[ask.kind].includes(kind)) continue
-      if (id !== '' && id !== ask.id) continue
-      // A device encodes the address anew for LocalAddr; there the random port is the secret.
-      if (kind !== 'local-addr' && !sameBytes(ask.handle, handle)) continue
-      // A handle with the true port of an IPv6 controller holds no secret.
-      const isGuessable = ask.address.port === ask.initiator.remote.port && ip.includes(':')
-      if (isGuessable && from.ip !== ask.deviceIp) continue
-      if (!ask.isAnswered) {
-        ask.isAnswered = true
-        this.#unanswered--
-      }
-      return ask
+    const { ip, port, tm } = unmangleAddress(handle)
+    const ask = this.#byHandle.get(`${ip}|${port}`) ?? this.#byHandle.get(`${ip}|${port}|${ip.includes(':') ? id : tm}`)
+    if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
+    if (id !== '' && id !== ask.id) return undefined
+    // A device encodes the address anew for LocalAddr; there the random port is the secret.
+    if (kind !== 'local-addr' && !sameBytes(ask.handle, handle)) return undefined
+    // A handle with the true port of an IPv6 controller holds no secret.
+    const isGuessable = hasTruePort(ask) && ip.includes(':')
+    if (isGuessable && from.ip !== ask.deviceIp) return undefined
+    if (!ask.isAnswered) {
+      ask.isAnswered = true
+      this.#unanswered--
     }
-    return undefined
+    return ask
   }
 
   /** The connection has ended. */
@@ -124,32 +125,26 @@ export class WaitingInitiators {
 
   #forget(ask: Ask): void {
     if (!ask.isAnswered) this.#unanswered--
-    const key = keyOf(ask)
-    const found = this.#byAddress.get(key)
-    if (!Array.isArray(found)) {
-      this.#byAddress.delete(key)
-      return
-    }
-    const rest = found.filter((other) => other !== ask)
-    if (rest.length === 0) this.#byAddress.delete(key)
-    else this.#byAddress.set(key, rest)
-  }
-
-  #index(ask: Ask): void {
-    const key = keyOf(ask)
-    const found = this.#byAddress.get(key)
-    if (!found) this.#byAddress.set(key, ask)
-    else if (Array.isArray(found)) found.push(ask)
-    else this.#byAddress.set(key, [found, ask])
+    this.#byHandle.delete(keyOf(ask))
   }
 
   /** A port other than 0 and the true one that no handle for this address has. */
   #secretPort({ ip, port: truePort }: Endpoint): number {
     for (;;) {
       const port = this.random() & 0xffff
-      if (port !== 0 && port !== truePort && !this.#byAddress.has(`${ip}|${port}`)) return port
+      if (port !== 0 && port !== truePort && !this.#byHandle.has(`${ip}|${port}`)) return port
     }
   }
 }
 
-const keyOf = ({ address }: Ask) => `${address.ip}|${address.port}`
+const hasTruePort = ({ address, initiator }: Ask) => address.port === initiator.remote.port
+
+/**
+ * A random port is an ask's own. One with the true port is told from the others of its connection by `tm`, which an
+ * IPv6 handle does not have: there by the device's id.
+ */
+function keyOf(ask: Ask): string {
+  const { ip, port } = ask.address
+  if (!hasTruePort(ask)) return `${ip}|${port}`
+  return `${ip}|${port}|${ip.includes(':') ? ask.id : ask.tm}`
+}
