@@ -24,6 +24,8 @@ export class PooledReader {
   #buffer: Buffer = SHARED
   /** What the kernel reads into now: the buffer, or its beginning where reads were limited when it was given. */
   #view: Buffer = SHARED
+  /** What was read last; streams of equal messages find the same piece again. */
+  #piece: Buffer = SHARED
   #limitBytes = LARGE_READ_BYTES
   #poorReads = 0
   /** The listener still uses what was read last; `#retired` is where that lies if it is not in `#buffer`. */
@@ -54,7 +56,8 @@ export class PooledReader {
       if (length === SHARED.length) this.#changeTo(takeReadBuffer(MEDIUM_READ_BYTES))
       return isFree
     }
-    const isFree = this.#listener(length === view.length ? view : view.subarray(0, length))
+    if (this.#piece.length !== length || this.#piece.buffer !== view.buffer) this.#piece = view.subarray(0, length)
+    const isFree = this.#listener(this.#piece)
     this.#isLent = !isFree
     this.#adapt(length)
     return isFree
@@ -78,6 +81,7 @@ export class PooledReader {
     this.#retired = undefined
     this.#buffer = SHARED
     this.#view = SHARED
+    this.#piece = SHARED
   }
 
   #adapt(length: number): void {
@@ -96,6 +100,7 @@ export class PooledReader {
     if (this.#isLent) this.#retired = this.#buffer
     else if (this.#buffer !== SHARED) returnReadBuffer(this.#buffer)
     this.#buffer = buffer
+    this.#piece = SHARED
     this.#poorReads = 0
   }
 }
