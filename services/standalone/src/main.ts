@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ const CLOSE_WITHIN_MS = 9_500
 
 const { config, warnings } = readConfigOrExit(parseStandaloneConfig)
 const { dataDir } = config
-mkdirSync(dataDir, { recursive: true })
+makeFolderOrExit(dataDir)
 const keyPair = await keyPairOrExit()
 const metrics = await metricsAddresses(config)
 
@@ -35,6 +35,17 @@ supervisor.ready().then(greet, () => {}) // Who ends early is told below.
 const { status, fault } = await supervisor.end()
 if (fault !== undefined) process.stderr.write(`tryst: ${fault}\n`)
 process.exitCode = status
+
+function makeFolderOrExit(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    process.stderr.write(`tryst: the data folder ${folder} cannot be used (${reason}); set DATA_DIR to another one\n`)
+    process.exit(1)
+  }
+}
 
 /** The pair that both services will find; made here when there is none, so that we know. */
 async function keyPairOrExit(): Promise<LoadedKeyPair> {

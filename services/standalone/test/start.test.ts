@@ -72,6 +72,15 @@ describe('npm start', () => {
     expect(await isListening(port)).toBe(false)
   })
 
+  it('says which folder cannot be used', async () => {
+    writeFileSync(join(folder, 'a-file'), '')
+    const server = start({ DATA_DIR: join(folder, 'a-file', 'data') })
+    expect((await server.ended).status).toBe(1)
+    expect(server.output()).toMatch(
+      /^tryst: the data folder .*a-file.data cannot be used .* set DATA_DIR to another one\n$/,
+    )
+  })
+
   it('takes one service down with the other, and says which one ended', async () => {
     const server = start()
     await server.ready()
