@@ -125,7 +125,8 @@ export class Arrival implements HalfListener {
 
   #keep(bytes: Uint8Array): boolean {
     if (this.#stage === 'over') return true
-    this.#early.push(bytes.slice())
+    // The buffer is used again. A copy for sure: slice() of Node's Buffer, which this may be, copies nothing.
+    this.#early.push(new Uint8Array(bytes))
     this.#earlyBytes += bytes.length
     this.#isPaused = this.#earlyBytes >= EARLY_BYTES
     return !this.#isPaused

@@ -55,6 +55,18 @@ describe('the first message', () => {
     }
   })
 
+  it('leaves what came behind it as it was when the buffer that it came in is used again', () => {
+    const { arrive } = fakeRelay()
+    const first = arrive()
+    first.asks({ uuid: 'pair' })
+    const buffer = Buffer.from('sent ahead')
+    first.says(buffer)
+    buffer.fill('x')
+    const second = arrive()
+    second.asks({ uuid: 'pair' })
+    expect(second.sent.join('')).toBe('sent ahead')
+  })
+
   it('leaves no timer behind when it is refused', () => {
     const { arrive, clock } = fakeRelay()
     arrive().says(encodeFrame(Buffer.from('ffffff', 'hex')))
