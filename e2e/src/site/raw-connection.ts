@@ -54,7 +54,8 @@ export class RawConnection {
 
   async nextPayload(limitMs = ANSWER_WITHIN_MS): Promise<Uint8Array> {
     const payload = await this.client.takeMessage(limitMs)
-    if (!payload) throw new Error(`nothing came on port ${this.port} (${this.client.pending() ?? 'not a byte'})`)
+    if (!payload)
+      throw new Error(`nothing came on port ${this.port}: ${this.client.pending()?.slice(0, 200) ?? 'not a byte'}`)
     return payload
   }
 
