@@ -73,10 +73,10 @@ describe('npm start', () => {
   })
 
   it('says which folder cannot be used', async () => {
-    const server = start({ DATA_DIR: '/proc/nowhere' })
+    const server = start({ DATA_DIR: '/sys/nowhere' })
     expect((await server.ended).status).toBe(1)
     expect(server.output()).toMatch(
-      /^tryst: the data folder \/proc\/nowhere cannot be used .* set DATA_DIR to another one\n$/,
+      /^tryst: the data folder \/sys\/nowhere cannot be used .* set DATA_DIR to another one\n$/,
     )
   })
 
