@@ -15,7 +15,17 @@ if (process.argv.includes('--copy')) {
   await mkdir(here('src/generated'), { recursive: true })
   for (const schema of ['rendezvous', 'session']) {
     const code = here(`src/generated/${schema}.js`)
-    const options = ['-t', 'static-module', '-w', 'esm', '--no-service', '--no-delimited', '--no-verify', '--no-typeurl', '--no-convert']
+    const options = [
+      '-t',
+      'static-module',
+      '-w',
+      'esm',
+      '--no-service',
+      '--no-delimited',
+      '--no-verify',
+      '--no-typeurl',
+      '--no-convert',
+    ]
     await promisify(pbjs.main)([...options, '-o', code, here(`proto/${schema}.proto`)])
     await promisify(pbts.main)(['-o', here(`src/generated/${schema}.d.ts`), code])
   }

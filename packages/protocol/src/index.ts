@@ -31,4 +31,5 @@ export {
   type RendezvousMessage,
   rendezvous,
 } from './rendezvous-message.ts'
+export { isSameKey } from './same-key.ts'
 export { sourcePrefix } from './source-prefix.ts'

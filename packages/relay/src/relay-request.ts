@@ -1,4 +1,4 @@
-import { decodeRendezvous, ProtocolError, type rendezvous } from '@tryst/protocol'
+import { decodeRendezvous, isSameKey, ProtocolError, type rendezvous } from '@tryst/protocol'
 
 export type RequestDecision =
   | { readonly kind: 'accept'; readonly uuid: string; readonly role: HalfRole }
@@ -20,7 +20,7 @@ const refuse = (reason: RequestRefusal): RequestDecision => ({ kind: 'refuse', r
 export function decideRequest(payload: Uint8Array, expectedKey: string | undefined): RequestDecision {
   const request = readRequest(payload)
   if (typeof request === 'string') return refuse(request)
-  if (expectedKey !== undefined && !isSameText(expectedKey, request.licenceKey)) return refuse('key_mismatch')
+  if (expectedKey !== undefined && !isSameKey(expectedKey, request.licenceKey)) return refuse('key_mismatch')
   if (request.uuid === '') return refuse('uuid_missing')
   return { kind: 'accept', uuid: request.uuid, role: request.id === '' ? 'device' : 'controller' }
 }
@@ -34,11 +34,4 @@ function readRequest(payload: Uint8Array): rendezvous.RequestRelay | 'malformed'
     if (error instanceof ProtocolError) return 'malformed'
     throw error
   }
-}
-
-/** Compares without telling by its duration where two texts differ. */
-function isSameText(expected: string, presented: string): boolean {
-  let difference = expected.length ^ presented.length
-  for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ presented.charCodeAt(i)
-  return difference === 0
 }

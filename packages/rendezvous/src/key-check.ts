@@ -1,12 +1,8 @@
-import { decodeBase64, PUBLIC_KEY_BYTES } from '@tryst/protocol'
+import { decodeBase64, isSameKey, PUBLIC_KEY_BYTES } from '@tryst/protocol'
 
-/** Compares without telling by its duration where two keys differ. */
-export function isExpectedKey(expected: string | undefined, presented: string): boolean {
-  if (expected === undefined) return true
-  let difference = expected.length ^ presented.length
-  for (let i = 0; i < expected.length; i++) difference |= expected.charCodeAt(i) ^ presented.charCodeAt(i)
-  return difference === 0
-}
+/** Whether a controller may ask for devices. @param expected undefined: everybody may */
+export const isExpectedKey = (expected: string | undefined, presented: string): boolean =>
+  expected === undefined || isSameKey(expected, presented)
 
 /**
  * What a user reads who has the wrong key. Contains "mismatch", on which clients do not retry by themselves. The end of
