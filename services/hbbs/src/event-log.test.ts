@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals'
+import type { PeerId } from '@tryst/rendezvous'
+import { createLogger } from '@tryst/service'
+import { EventLog } from './event-log.ts'
+
+function eventLog() {
+  const lines: Record<string, unknown>[] = []
+  const hits: string[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  const log = createLogger({ service: 'hbbs', level: 'info', format: 'json', destination })
+  return { events: new EventLog(log, (limit) => hits.push(limit)), lines, hits }
+}
+
+describe('the log of events', () => {
+  it('keeps the form that fail2ban looks for', () => {
+    const { events, lines } = eventLog()
+    events.keyMismatch('123456789', { ip: '203.0.113.7', port: 50_000 })
+    events.keyMismatch('123456789', { ip: '2001:db8::7', port: 50_000 })
+    expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+      ['warn', 'Authentication failed from 203.0.113.7:50000 for peer 123456789 - invalid key'],
+      ['warn', 'Authentication failed from [2001:db8::7]:50000 for peer 123456789 - invalid key'],
+    ])
+  })
+
+  it("keeps a stranger's text to one short line", () => {
+    const { events, lines } = eventLog()
+    events.keyMismatch(`a\nb${'c'.repeat(1000)}`, { ip: '203.0.113.7', port: 1 })
+    const message = String(lines[0]?.msg)
+    expect(message).toContain('for peer a?bccc')
+    expect(message.length).toBeLessThan(200)
+  })
+
+  it('writes a limit once, with its remedy, and counts every hit', () => {
+    const { events, lines, hits } = eventLog()
+    for (let times = 0; times < 5; times++) events.limitHit('lookups-per-minute', '203.0.113.7')
+    events.connectionLimit('connections_total', '203.0.113.8')
+    expect(lines).toEqual([
+      expect.objectContaining({
+        msg: 'limit hit',
+        limit: 'lookups-per-minute',
+        source: '203.0.113.7',
+        times: 1,
+        remedy: expect.stringContaining('LOOKUPS_PER_MINUTE'),
+      }),
+      expect.objectContaining({ limit: 'connections_total', remedy: expect.stringContaining('CONNECTIONS_TOTAL') }),
+    ])
+    expect(hits).toHaveLength(6)
+  })
+
+  it('tells what became of a device', () => {
+    const { events, lines } = eventLog()
+    events.registered('123456789' as PeerId, { ip: '203.0.113.7', port: 50_000 }, 'created')
+    expect(lines).toEqual([
+      expect.objectContaining({ id: '123456789', from: '203.0.113.7:50000', how: 'created', level: 'info' }),
+    ])
+  })
+})
