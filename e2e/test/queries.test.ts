@@ -149,7 +149,8 @@ describe('MASK', () => {
     const { relay } = at.ports
     expect((await askedFor(at, inside, '127.0.8.6')).punchHole).toMatchObject({
       natType: 2,
-      relayServer: `127.0.7.1:${relay}`,
+      // Clients add this port to a relay without one, whatever the ID server's is.
+      relayServer: '127.0.7.1:21117',
     })
     expect((await askedFor(at, outside, '127.0.7.6')).punchHole).toMatchObject({
       natType: 2,

@@ -45,7 +45,7 @@ describe('a user', () => {
       expect(failure).toBe('otherFailure')
       expect(message).toContain('Key mismatch')
       expect(message).toContain(site.key.slice(-6))
-      expect(message).toContain('id_ed25519.pub')
+      expect(message).toContain('Copy the key')
       expect(retries).toBe(false)
     }
     await site.hbbs.logged(/^Authentication failed from 127\.0\.0\.1:\d+ for peer \d+ - invalid key$/)
