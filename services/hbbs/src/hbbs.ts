@@ -52,8 +52,8 @@ export interface HbbsParts {
 
 const IDLE_TIMEOUT_MS = 30_000
 const SWEEP_EVERY_MS = 250
-/** How long a stop waits for answers to requests that were already handed on. */
-const DRAIN_MS = 8_000
+/** How long a stop waits for answers to requests that were already handed on; supervisors commonly kill after 10 s. */
+const DRAIN_MS = 7_500
 const DRAIN_CHECK_MS = 50
 /** Kernel receive buffer when the operator names none. */
 export const DEFAULT_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
