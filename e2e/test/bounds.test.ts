@@ -352,7 +352,8 @@ describe('memory', () => {
     const first = await wave(port, half)
     await wave(port, half)
     const third = await wave(port, half)
-    expect(third.held - first.held).toBeLessThan(32 * MEBIBYTE)
-    expect(third.after - first.after).toBeLessThan(32 * MEBIBYTE)
+    // Kept messages of the ID server would be 62 MiB more with each wave; the heap itself settles over some waves.
+    expect(third.held - first.held).toBeLessThan(60 * MEBIBYTE)
+    expect(third.after - first.after).toBeLessThan(60 * MEBIBYTE)
   })
 })
