@@ -94,8 +94,9 @@ class FamilySocket implements DatagramSender {
   }
 
   send(payload: Uint8Array, ip: string, port: number): void {
-    // What can't be sent (no route, a full buffer) is lost as on the way; clients repeat.
-    if (!this.#closed) this.socket.send(payload, port, ip, ignoreSendError)
+    // Without a callback, which would take a turn of the event loop each: what can't be sent (no route, a full buffer)
+    // is lost as on the way, and clients repeat.
+    if (!this.#closed) this.socket.send(payload, port, ip)
   }
 
   async close(): Promise<void> {
@@ -104,8 +105,6 @@ class FamilySocket implements DatagramSender {
     await new Promise<void>((resolve) => this.socket.close(resolve))
   }
 }
-
-const ignoreSendError = () => undefined
 
 function withoutZone(ip: string): string {
   const zone = ip.indexOf('%')

@@ -48,6 +48,15 @@ describe('the UDP port', () => {
     udp.send(Buffer.from('late'), '127.0.0.1', 9)
   })
 
+  it('goes on when something cannot be sent', async () => {
+    const udp = await open()
+    // Too long for a datagram; no route to that network.
+    udp.send(Buffer.alloc(70_000), '127.0.0.1', 9)
+    udp.send(Buffer.from('x'), '255.255.255.255', 9)
+    expect(await ask('udp4', '127.0.0.1', udp.port)).toBe('127.0.0.1|3')
+    await udp.close()
+  })
+
   it('fails when the port is taken', async () => {
     const udp = await open({ bind: '127.0.0.1' })
     await expect(open({ bind: '127.0.0.1', port: udp.port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
