@@ -2,7 +2,6 @@ import { type Endpoint, mangleAddress, unmangleAddress } from '@tryst/protocol'
 import type { DeviceAnswer } from './cluster.ts'
 import type { ClientConnection } from './connection.ts'
 import type { PeerId } from './peer-identity.ts'
-import { sameBytes } from './register-pk.ts'
 
 /** What the device was sent: only answers that fit it are taken. */
 export type AskKind = 'punch' | 'local-address' | 'relay'
@@ -14,8 +13,6 @@ export interface Ask {
   readonly initiator: ClientConnection
   /** `socket_addr` as the device got it: the controller's true address and a secret of ours. */
   readonly handle: Uint8Array
-  /** The 32 bits of the handle that are drawn; an IPv6 handle has none. */
-  readonly tm: number
   /** The address in the handle. */
   readonly address: Endpoint
   /** The device's address when it was asked. */
@@ -46,8 +43,10 @@ const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>
 export class WaitingInitiators {
   /** For each connection its asks by device and kind, oldest first. */
   readonly #byConnection = new Map<ClientConnection, Map<string, Ask>>()
-  /** By what an answer brings back of the handle: see `keyOf`. */
+  /** By the bytes of the handle, which most answers bring back verbatim: see `keyOf`. */
   readonly #byHandle = new Map<string, Ask>()
+  /** Those with a random port, by the address in the handle, which LocalAddr brings back encoded anew. */
+  readonly #byAddress = new Map<string, Ask>()
   #unanswered = 0
 
   constructor(private readonly random: RandomUint32) {}
@@ -88,26 +87,22 @@ export class WaitingInitiators {
     }
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
-    const tm = this.random()
-    const handle = mangleAddress(address, tm)
-    const ask: Ask = { id, kind, initiator, handle, tm, address, deviceIp, isAnswered: false }
+    const handle = mangleAddress(address, this.random())
+    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, isAnswered: false }
     asks.set(key, ask)
     this.#byHandle.set(keyOf(ask), ask)
+    if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), ask)
     this.#unanswered++
     return ask
   }
 
   /** The ask that an answer belongs to; undefined when nobody here waits for it. */
   match({ kind, handle, id, from }: DeviceAnswer): Ask | undefined {
-    const { ip, port, tm } = unmangleAddress(handle)
-    const ask = this.#byHandle.get(`${ip}|${port}`) ?? this.#byHandle.get(`${ip}|${port}|${ip.includes(':') ? id : tm}`)
+    const ask =
+      kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle))) : this.#find(handle, id)
     if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
     if (id !== '' && id !== ask.id) return undefined
-    // A device encodes the address anew for LocalAddr; there the random port is the secret.
-    if (kind !== 'local-addr' && !sameBytes(ask.handle, handle)) return undefined
-    // A handle with the true port of an IPv6 controller holds no secret.
-    const isGuessable = hasTruePort(ask) && ip.includes(':')
-    if (isGuessable && from.ip !== ask.deviceIp) return undefined
+    if (isGuessable(ask) && from.ip !== ask.deviceIp) return undefined
     if (!ask.isAnswered) {
       ask.isAnswered = true
       this.#unanswered--
@@ -123,28 +118,37 @@ export class WaitingInitiators {
     for (const ask of asks.values()) this.#forget(ask)
   }
 
+  #find(handle: Uint8Array, id: string): Ask | undefined {
+    const key = textOf(handle)
+    return this.#byHandle.get(key) ?? (handle.length === IPV6_HANDLE_BYTES ? this.#byHandle.get(key + id) : undefined)
+  }
+
   #forget(ask: Ask): void {
     if (!ask.isAnswered) this.#unanswered--
     this.#byHandle.delete(keyOf(ask))
+    if (!hasTruePort(ask)) this.#byAddress.delete(addressKey(ask.address))
   }
 
   /** A port other than 0 and the true one that no handle for this address has. */
   #secretPort({ ip, port: truePort }: Endpoint): number {
     for (;;) {
       const port = this.random() & 0xffff
-      if (port !== 0 && port !== truePort && !this.#byHandle.has(`${ip}|${port}`)) return port
+      if (port !== 0 && port !== truePort && !this.#byAddress.has(addressKey({ ip, port }))) return port
     }
   }
 }
 
+const IPV6_HANDLE_BYTES = 18
+
 const hasTruePort = ({ address, initiator }: Ask) => address.port === initiator.remote.port
 
-/**
- * A random port is an ask's own. One with the true port is told from the others of its connection by `tm`, which an
- * IPv6 handle does not have: there by the device's id.
- */
-function keyOf(ask: Ask): string {
-  const { ip, port } = ask.address
-  if (!hasTruePort(ask)) return `${ip}|${port}`
-  return `${ip}|${port}|${ip.includes(':') ? ask.id : ask.tm}`
-}
+/** A handle with the true port of an IPv6 controller holds no secret. */
+const isGuessable = (ask: Ask) => ask.handle.length === IPV6_HANDLE_BYTES && hasTruePort(ask)
+
+const addressKey = ({ ip, port }: Endpoint) => `${ip}|${port}`
+
+/** One handle is one ask; where it holds no secret those of one connection are told apart by the device's id. */
+const keyOf = (ask: Ask) => textOf(ask.handle) + (isGuessable(ask) ? ask.id : '')
+
+/** Longer handles than ours are nobody's and need not be looked at as a whole. */
+const textOf = (handle: Uint8Array) => String.fromCharCode(...handle.subarray(0, IPV6_HANDLE_BYTES + 1))

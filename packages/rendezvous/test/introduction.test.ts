@@ -207,6 +207,22 @@ describe('an answer', () => {
     expect(a.received).toHaveLength(1)
   })
 
+  it('to an IPv6 controller is told apart by the random port, whatever id it names', async () => {
+    const bench = new TestBench()
+    await bench.register(ID, '2001:db8::9')
+    await bench.register('123456780', '2001:db8::7')
+    bench.sent.length = 0
+    const a = new TestConnection({ ip: '2001:db8::7', port: 50_000 })
+    await bench.message(a, { requestRelay: { id: ID, uuid: 'u', relayServer: 'r:1' } })
+    await bench.message(a, ask({ id: '123456780' }))
+    await bench.message(fromDevice(), { relayResponse: { socketAddr: handleIn(bench, 0), version: '1.4.9' } })
+    const local = {
+      localAddr: { socketAddr: handleIn(bench, 1), id: '123456780', localAddr: handleIn(bench), version: '1' },
+    }
+    await bench.message(fromDevice(), local)
+    expect(a.received.map(({ union }) => union)).toEqual(['relayResponse', 'punchHoleResponse'])
+  })
+
   it('with a relay brings the signed key instead of the id, and never one that the device made up', async () => {
     const bench = await benchWithDevice()
     const a = new TestConnection(CONTROLLER)
