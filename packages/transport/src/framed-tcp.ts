@@ -91,6 +91,8 @@ export class FramedTcpConnection {
 
   /** Bytes as they arrive. */
   receive(chunk: Uint8Array): void {
+    // Whoever does not read its last answer must not stay by going on to send.
+    if (!this.#socket.writable) return
     try {
       this.#decoder.push(chunk, this.#onPayload)
     } catch (error) {

@@ -124,6 +124,30 @@ describe('a listener for frames', () => {
     expect(received).toEqual([1])
   })
 
+  it('takes no message of a connection that it is closing, and ends it though it goes on sending', async () => {
+    const received: number[] = []
+    const onMessage: FramedTcpHandler['onMessage'] = (connection, payload) => {
+      received.push(payload.length)
+      // More than the kernel takes from a client that does not read.
+      connection.send(new Uint8Array(32 * 1024 * 1024))
+      connection.close()
+    }
+    let isGone = false
+    const onClose = () => {
+      isGone = true
+    }
+    const { port } = await listen({ onMessage, onClose }, { idleTimeoutMs: 500 })
+    const socket = await dial(port)
+    socket.on('error', () => undefined)
+    socket.pause()
+    const sender = setInterval(() => socket.write(encodeFrame(bytes(1))), 20)
+    const deadline = performance.now() + 10_000
+    while (!isGone && performance.now() < deadline) await new Promise(setImmediate)
+    clearInterval(sender)
+    expect(isGone).toBe(true)
+    expect(received).toEqual([1])
+  })
+
   it('tells once that a connection is gone, however it went', async () => {
     let gone = 0
     let whenGone: () => void = () => undefined

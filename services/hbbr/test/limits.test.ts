@@ -148,14 +148,14 @@ describe('a half that waits', () => {
   })
 
   it('is turned away when nobody comes, and takes nobody with it who came later', async () => {
-    await start({ settings: { pairMs: 300 } })
+    await start({ settings: { pairMs: 1_200 } })
     const first = await waits('x')
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => setTimeout(resolve, 600))
     const second = await openTcp()
     second.send(requestRelay({ uuid: 'x' }))
     await until('they are paired', () => relay.hbbr.relay.pairCount === 1)
     const third = await waits('x')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, 800))
     expect([first.hasEnded, second.hasEnded, third.hasEnded]).toEqual([false, false, false])
     await until('the third has waited long enough', () => third.hasEnded)
     expect([first.hasEnded, second.hasEnded]).toEqual([false, false])
