@@ -1,9 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
 import { hostOf, RelayChooser, withPort } from './choose-relay.ts'
-import type { AnnouncedRelay } from './relay-directory.ts'
+import type { RelayDirectory } from './relay-directory.ts'
 
-const announced = (...addresses: string[]): { live: () => AnnouncedRelay[] } => ({
-  live: () => addresses.map((address) => ({ address, region: '', capacityBitsPerSecond: 1, loadBitsPerSecond: 0 })),
+const announced = (...addresses: string[]): RelayDirectory => ({
+  isFresh: true,
+  live: () =>
+    addresses.map((address) => ({
+      ...{ address, name: '', region: '', isDraining: false },
+      ...{ capacityBitsPerSecond: 1, loadBitsPerSecond: 0 },
+    })),
 })
 const chooser = (configured: string[], { directory = announced(), fallback = '' } = {}) =>
   new RelayChooser(configured, { directory, fallback, defaultPort: 21117 })

@@ -23,11 +23,18 @@ export interface DeviceAnswer {
 export interface LocalNode {
   /** The IP that this node hears the device from; undefined when it does not hold the device. */
   holds(id: PeerId): string | undefined
+  /**
+   * The devices that are online here, for making good what shared memory has lost. May be read slowly: a device that
+   * stays is not left out, one may come twice.
+   */
+  devices(): Iterable<{ readonly id: PeerId; readonly ip: string }>
   /** Another node holds the device now. */
   forget(id: PeerId): void
   push(id: PeerId, message: Uint8Array): PushOutcome
   /** True when an initiator that waits here got the answer. */
   answer(answer: DeviceAnswer): Promise<boolean>
+  /** The device that a relayed session was introduced for by this node within the last minute. */
+  ticketFor(uuid: string): PeerId | undefined
 }
 
 /** Where a device is: the node that hears it, and from which IP. */
@@ -44,14 +51,24 @@ export interface Cluster {
   /** True when there are no other nodes and can be none: nothing has to be asked. */
   readonly isAlone: boolean
 
+  /**
+   * True while this node has lost the shared memory that another node still has: its devices have to turn to the
+   * others, so it answers no heartbeats and no registrations.
+   */
+  readonly isCutOff: boolean
+
   /** Starts to take part; what other nodes want goes to `local`. */
   join(local: LocalNode): Promise<void>
 
-  /** This node holds the device from now on; a former holder is told to forget it. */
-  claim(id: PeerId, ip: string): Promise<void>
+  /**
+   * This node holds the device from now on; a former holder is told to forget it.
+   *
+   * @param via what the device is reached by: `udp`, or the name of its connection. Default `udp`
+   */
+  claim(id: PeerId, ip: string, via?: string): Promise<void>
 
-  /** The device has gone silent here. A claim by another node is left alone. */
-  release(id: PeerId): Promise<void>
+  /** The device is gone from here. A claim by another node, or by way of something else than `via`, is left alone. */
+  release(id: PeerId, via?: string): Promise<void>
 
   /** For each id the other node that holds it, undefined where none does. */
   locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]>
@@ -59,8 +76,11 @@ export interface Cluster {
   /** Sends a message to a device through the node that holds it. */
   push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome>
 
-  /** An initiator waits on this node, seen from this address: answers for it that arrive elsewhere come here. */
-  awaitAnswers(initiatorIp: string): Promise<void>
+  /**
+   * An initiator waits on this node, seen from this address: once settled, answers for it that arrive elsewhere come
+   * here. Undefined: the others know already, or ask all nodes.
+   */
+  awaitAnswers(initiatorIp: string): Promise<void> | undefined
 
   /** Hands an answer to whichever other node the initiator waits on. False when it waits on none. */
   answer(answer: DeviceAnswer): Promise<boolean>

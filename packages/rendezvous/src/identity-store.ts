@@ -5,22 +5,35 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError'
 }
 
+/**
+ * How far an answer of the store can be relied on. `certain`: the store itself said so now. `uncertain`: it comes from
+ * memory, or the store has lost data a moment ago; nobody may be told that the id is somebody else's because of it.
+ * `contradicted`: what is stored has another uuid or key than what this server acknowledged before.
+ */
+export type IdentityStanding = 'certain' | 'uncertain' | 'contradicted'
+
+/** A stored device, and how far the answer can be relied on. */
+export interface FoundIdentity extends PeerIdentity {
+  readonly standing: IdentityStanding
+}
+
 /** A device that registers for the first time; the store draws the guid. */
 export type NewPeerIdentity = Omit<PeerIdentity, 'guid'>
 
 /**
  * The durable identities of devices. Every promise that resolves says what the store has accepted; every failure is a
- * StoreUnavailableError. Byte arrays that are handed over may be views: a store keeps copies.
+ * StoreUnavailableError, within a second, and a write that failed does not happen later. Byte arrays that are handed
+ * over may be views: a store keeps copies.
  */
 export interface IdentityStore {
   /** Undefined when nobody has this id. */
-  find(id: PeerId): Promise<PeerIdentity | undefined>
+  find(id: PeerId): Promise<FoundIdentity | undefined>
 
   /**
    * Stores a new device unless its id is taken, in one atomic step, and resolves with the identity that stands now: the
    * new one (`created`), or that of whoever has the id.
    */
-  create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: PeerIdentity }>
+  create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: FoundIdentity }>
 
   /**
    * Sets the key and address of a device, if it still is as `current` says (uuid and key). False when it has changed

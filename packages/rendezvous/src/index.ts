@@ -10,8 +10,15 @@ export {
   REQUEST_OUTCOMES,
 } from './counters.ts'
 export type { LimitName, RendezvousEvents } from './events.ts'
-export { type IdentityStore, type NewPeerIdentity, StoreUnavailableError } from './identity-store.ts'
+export {
+  type FoundIdentity,
+  type IdentityStanding,
+  type IdentityStore,
+  type NewPeerIdentity,
+  StoreUnavailableError,
+} from './identity-store.ts'
 export { isLoopback } from './loopback.ts'
+export { NOT_IPV4, packIpv4, unpackIpv4 } from './packed-ipv4.ts'
 export type { NodeId, PeerId, PeerIdentity } from './peer-identity.ts'
 export {
   DEFAULT_KEEP_SILENT_MS,
@@ -21,5 +28,6 @@ export {
   PresenceTable,
 } from './presence-table.ts'
 export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
+export { noTickets, type RelayTickets } from './relay-tickets.ts'
 export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
 export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'

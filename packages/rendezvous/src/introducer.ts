@@ -229,7 +229,7 @@ export class Introducer {
   #ask(initiator: ClientConnection, id: PeerId, kind: AskKind, needsTruePort: boolean, deviceIp: string): Uint8Array {
     const { cluster, events } = this.parts
     if (!cluster.isAlone) {
-      cluster.awaitAnswers(initiator.remote.ip).catch((error: unknown) => events.unavailable('request', error))
+      cluster.awaitAnswers(initiator.remote.ip)?.catch((error: unknown) => events.unavailable('request', error))
     }
     return this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp }).handle
   }

@@ -1,3 +1,4 @@
+import type { Clock } from './connection.ts'
 import { IdRows, NO_ROW } from './id-rows.ts'
 import { NOT_IPV4, packIpv4, unpackIpv4 } from './packed-ipv4.ts'
 import type { PeerId } from './peer-identity.ts'
@@ -103,9 +104,8 @@ export class PresenceTable {
   find(id: PeerId, nowMs: number): Presence | undefined {
     const row = this.#rows.find(id)
     if (row === NO_ROW) return undefined
-    const packed = this.#columns.ips[row] ?? NOT_IPV4
     return {
-      ip: packed === NOT_IPV4 ? (this.#otherIps.get(row) ?? '') : unpackIpv4(packed),
+      ip: this.#ipOfRow(row),
       port: this.#columns.ports[row] ?? 0,
       lastSeenMs: this.#columns.lastSeenMs[row] ?? 0,
       online: this.#isOnlineRow(row, nowMs),
@@ -115,6 +115,23 @@ export class PresenceTable {
   isOnline(id: PeerId, nowMs: number): boolean {
     const row = this.#rows.find(id)
     return row !== NO_ROW && this.#isOnlineRow(row, nowMs)
+  }
+
+  /**
+   * The devices that are online, row by row. The table may change while it is read: a device that stays is not left
+   * out, one may come twice.
+   */
+  *online(clock: Clock): Generator<{ readonly id: PeerId; readonly ip: string }> {
+    let rows = this.#rows
+    for (let row = 0; row < this.#rows.end; row++) {
+      const id = this.#isOnlineRow(row, clock()) ? rows.idAt(row) : undefined
+      if (id === undefined) continue
+      yield { id, ip: this.#ipOfRow(row) }
+      if (rows === this.#rows) continue
+      // The rows were moved together meanwhile: from the beginning.
+      rows = this.#rows
+      row = -1
+    }
   }
 
   /** Whether a registration of this device would be kept. */
@@ -160,6 +177,11 @@ export class PresenceTable {
     }
     if (isOver) this.remove(id)
     if (wasPresent) onSilent(id)
+  }
+
+  #ipOfRow(row: number): string {
+    const packed = this.#columns.ips[row] ?? NOT_IPV4
+    return packed === NOT_IPV4 ? (this.#otherIps.get(row) ?? '') : unpackIpv4(packed)
   }
 
   #isOnlineRow(row: number, nowMs: number): boolean {

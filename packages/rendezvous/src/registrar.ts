@@ -95,7 +95,12 @@ export class Registrar {
   /** RegisterPk. OK is sent only after the store has accepted what there was to store. */
   register(message: rendezvous.RegisterPk, { ip, port }: Endpoint, datagrams: DatagramPort): void {
     const { limits, limiter, counters, clock, events } = this.parts
-    const registration: Registration = { id: message.id, uuid: message.uuid, publicKey: message.pk, ip }
+    // The message's bytes are those of the datagram, which do not outlive this call; the store takes longer.
+    const registration: Registration = {
+      ...{ id: message.id, ip },
+      uuid: Uint8Array.from(message.uuid),
+      publicKey: Uint8Array.from(message.pk),
+    }
     const answer = (outcome: RegistrationOutcome, result: rendezvous.RegisterPkResponse.Result) => {
       counters.registrations[outcome]++
       const bytes = ANSWERS[result]

@@ -104,9 +104,11 @@ export class RendezvousServer {
         const here = this.presence.find(id, this.ports.clock())
         return here?.online ? here.ip : undefined
       },
+      devices: () => this.presence.online(this.ports.clock),
       forget: (id) => void this.presence.remove(id),
       push: (id, message) => this.#push(id, message),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
+      ticketFor: () => undefined,
     })
   }
 
@@ -119,7 +121,7 @@ export class RendezvousServer {
     })
   }
 
-  /** One datagram on the main port. */
+  /** One datagram on the main port. Its bytes are read during the call only; what has to last is copied. */
   onDatagram(datagram: Uint8Array, ip: string, port: number, datagrams: DatagramPort): void {
     const heartbeat = this.#heartbeat
     if (readHeartbeat(datagram, heartbeat)) {

@@ -9,14 +9,19 @@ import {
 import type { Cluster } from '../src/cluster.ts'
 import type { ClientConnection, DatagramPort } from '../src/connection.ts'
 import type { RendezvousEvents } from '../src/events.ts'
-import { type IdentityStore, type NewPeerIdentity, StoreUnavailableError } from '../src/identity-store.ts'
+import {
+  type FoundIdentity,
+  type IdentityStore,
+  type NewPeerIdentity,
+  StoreUnavailableError,
+} from '../src/identity-store.ts'
 import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
 import { RendezvousServer } from '../src/rendezvous-server.ts'
 import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
 
 /** Identities in a Map; `failing` makes every call fail, as a store that is away. */
 export class MemoryIdentities implements IdentityStore {
-  readonly rows = new Map<PeerId, PeerIdentity>()
+  readonly rows = new Map<PeerId, FoundIdentity>()
   failing = false
   writes = 0
 
@@ -29,7 +34,7 @@ export class MemoryIdentities implements IdentityStore {
     this.#check()
     const taken = this.rows.get(identity.id)
     if (taken) return { created: false, identity: taken }
-    const stored = { ...copyOf(identity), guid: new Uint8Array(16) }
+    const stored = { ...copyOf(identity), guid: new Uint8Array(16), standing: 'certain' as const }
     this.rows.set(identity.id, stored)
     this.writes++
     return { created: true, identity: stored }
@@ -37,8 +42,9 @@ export class MemoryIdentities implements IdentityStore {
 
   async update(current: PeerIdentity, change: { publicKey: Uint8Array; ip: string }) {
     this.#check()
-    if (this.rows.get(current.id) !== current) return false
-    this.rows.set(current.id, { ...current, publicKey: Uint8Array.from(change.publicKey), ip: change.ip })
+    const stored = this.rows.get(current.id)
+    if (stored !== current) return false
+    this.rows.set(current.id, { ...stored, publicKey: Uint8Array.from(change.publicKey), ip: change.ip })
     this.writes++
     return true
   }
@@ -59,12 +65,13 @@ const copyOf = (identity: NewPeerIdentity): NewPeerIdentity => ({
 /** No other node. */
 export const alone: Cluster = {
   isAlone: true,
+  isCutOff: false,
   join: async () => undefined,
   claim: async () => undefined,
   release: async () => undefined,
   locate: async (ids) => ids.map(() => undefined),
   push: async () => 'not-mine',
-  awaitAnswers: async () => undefined,
+  awaitAnswers: () => undefined,
   answer: async () => false,
   leave: async () => undefined,
 }
@@ -135,7 +142,7 @@ export class TestBench {
       {
         identities: this.identities,
         cluster: alone,
-        announcedRelays: { live: () => [] },
+        announcedRelays: { live: () => [], isFresh: true },
         signer,
         events,
         clock: () => this.nowMs,

@@ -28,6 +28,7 @@ export class InProcessHub {
  */
 export class InProcessCluster implements Cluster {
   readonly isAlone = false
+  readonly isCutOff = false
   readonly id = randomUUID() as string as NodeId
   readonly #hub: InProcessHub
 
@@ -55,8 +56,9 @@ export class InProcessCluster implements Cluster {
     return this.#hub.node(node)?.push(id, message) ?? 'not-mine'
   }
 
-  async awaitAnswers(): Promise<void> {
+  awaitAnswers(): undefined {
     // All nodes are asked.
+    return undefined
   }
 
   async answer(answer: DeviceAnswer): Promise<boolean> {

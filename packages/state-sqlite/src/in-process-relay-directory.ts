@@ -7,6 +7,7 @@ interface Announcement {
 
 /** The relays that announce themselves to servers in the same process. */
 export class InProcessRelayDirectory implements RelayDirectory, RelayAnnouncer {
+  readonly isFresh = true
   readonly #clock: Clock
   readonly #announcements = new Map<string, Announcement>()
 

@@ -3,6 +3,7 @@ import type { Cluster, Location, PeerId, PushOutcome } from '@tryst/rendezvous'
 /** The cluster of a server that is the only one: there is nobody to ask and nothing to remember. */
 export class LoneNode implements Cluster {
   readonly isAlone = true
+  readonly isCutOff = false
 
   async join(): Promise<void> {}
 
@@ -18,7 +19,9 @@ export class LoneNode implements Cluster {
     return 'not-mine'
   }
 
-  async awaitAnswers(): Promise<void> {}
+  awaitAnswers(): undefined {
+    return undefined
+  }
 
   async answer(): Promise<boolean> {
     return false

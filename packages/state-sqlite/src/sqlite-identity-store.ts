@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
+  type FoundIdentity,
   type IdentityStore,
   type NewPeerIdentity,
   type PeerId,
@@ -50,7 +51,7 @@ export class SqliteIdentityStore implements IdentityStore {
     )
   }
 
-  async find(id: PeerId): Promise<PeerIdentity | undefined> {
+  async find(id: PeerId): Promise<FoundIdentity | undefined> {
     // What another call has written but not yet committed is told only when it is certain.
     if (this.#writer.isPending(id)) return this.#write(id, () => this.#read(id))
     try {
@@ -61,14 +62,14 @@ export class SqliteIdentityStore implements IdentityStore {
     }
   }
 
-  async create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: PeerIdentity }> {
+  async create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: FoundIdentity }> {
     const { id, ip } = identity
     const uuid = Uint8Array.from(identity.uuid)
     const publicKey = Uint8Array.from(identity.publicKey)
     return this.#write(id, () => {
       const guid = newGuid(Date.now())
       const { changes } = this.#insert.run(guid, id, uuid, publicKey, peerInfo(ip))
-      if (changes === 1) return { created: true, identity: { id, guid, uuid, publicKey, ip } }
+      if (changes === 1) return { created: true, identity: { id, guid, uuid, publicKey, ip, standing: 'certain' } }
       const existing = this.#read(id)
       if (!existing) throw new Error(`the row of ${id} was neither added nor found`)
       return { created: false, identity: existing }
@@ -106,7 +107,7 @@ export class SqliteIdentityStore implements IdentityStore {
     }
   }
 
-  #read(id: PeerId): PeerIdentity | undefined {
+  #read(id: PeerId): FoundIdentity | undefined {
     const row = this.#select.get(id)
     if (!row) return undefined
     const { guid, uuid, pk, info } = row
@@ -116,6 +117,7 @@ export class SqliteIdentityStore implements IdentityStore {
       uuid: bytes(uuid),
       publicKey: bytes(pk),
       ip: typeof info === 'string' ? ipOfPeerInfo(info) : '',
+      standing: 'certain',
     }
   }
 

@@ -26,14 +26,15 @@ class ScriptedNode implements LocalNode {
 
   constructor(readonly cluster: Cluster) {}
 
-  async hear(id: PeerId, ip: string): Promise<void> {
+  /** @param via the connection that brought the device; undefined: UDP */
+  async hear(id: PeerId, ip: string, via?: string): Promise<void> {
     this.#devices.set(id, ip)
-    await this.cluster.claim(id, ip)
+    await this.cluster.claim(id, ip, via)
   }
 
-  async lose(id: PeerId): Promise<void> {
+  async lose(id: PeerId, via?: string): Promise<void> {
     this.#devices.delete(id)
-    await this.cluster.release(id)
+    await this.cluster.release(id, via)
   }
 
   async wait(): Promise<void> {
@@ -43,6 +44,14 @@ class ScriptedNode implements LocalNode {
 
   holds(id: PeerId): string | undefined {
     return this.#devices.get(id)
+  }
+
+  *devices(): Iterable<{ id: PeerId; ip: string }> {
+    for (const [id, ip] of this.#devices) yield { id, ip }
+  }
+
+  ticketFor(): undefined {
+    return undefined
   }
 
   forget(id: PeerId): void {
@@ -97,8 +106,9 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
       return location.node
     }
 
-    it('is not alone', () => {
+    it('is not alone, and not cut off', () => {
       expect(first.cluster.isAlone).toBe(false)
+      expect(first.cluster.isCutOff).toBe(false)
     })
 
     it('finds a device that nobody holds nowhere', async () => {
@@ -150,6 +160,50 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
       await first.lose(laptop)
       expect(await locate(third, laptop)).toMatchObject({ ip: '203.0.113.8' })
       expect(second.forgotten).toEqual([])
+    })
+
+    it('leaves a claim by way of a newer connection to the same node alone when the older one closes late', async () => {
+      await first.hear(laptop, '203.0.113.7', 'connection-1')
+      await first.hear(laptop, '203.0.113.8', 'connection-2')
+      await first.cluster.release(laptop, 'connection-1')
+      expect(await locate(second, laptop)).toMatchObject({ ip: '203.0.113.8' })
+      await first.lose(laptop, 'connection-2')
+      expect(await locate(second, laptop)).toBeUndefined()
+    })
+
+    it('keeps a claim over UDP when a connection closes, and the other way round', async () => {
+      await first.hear(laptop, '203.0.113.7', 'connection-1')
+      await first.hear(laptop, '203.0.113.8')
+      await first.cluster.release(laptop, 'connection-1')
+      expect(await locate(second, laptop)).toMatchObject({ ip: '203.0.113.8' })
+      await first.hear(laptop, '203.0.113.7', 'connection-2')
+      await first.cluster.release(laptop)
+      expect(await locate(second, laptop)).toMatchObject({ ip: '203.0.113.7' })
+    })
+
+    it('leaves a device alone that another node holds, whatever connection the late release names', async () => {
+      await first.hear(laptop, '203.0.113.7', 'connection-1')
+      await second.hear(laptop, '203.0.113.8', 'connection-1')
+      await first.lose(laptop, 'connection-1')
+      expect(await locate(third, laptop)).toMatchObject({ ip: '203.0.113.8' })
+      expect(second.forgotten).toEqual([])
+    })
+
+    it('brings a device back and forth, and tells each former node', async () => {
+      for (let round = 1; round <= 3; round++) {
+        await first.hear(laptop, '203.0.113.7')
+        await eventually(() => expect(second.forgotten).toHaveLength(round - 1))
+        await second.hear(laptop, '203.0.113.8')
+        await eventually(() => expect(first.forgotten).toHaveLength(round))
+        expect(await locate(third, laptop)).toMatchObject({ ip: '203.0.113.8' })
+      }
+    })
+
+    it('has one owner in the end when two nodes claim at the same moment', async () => {
+      await Promise.all([first.hear(laptop, '203.0.113.7'), second.hear(laptop, '203.0.113.8')])
+      await eventually(() => expect(first.forgotten.length + second.forgotten.length).toBe(1))
+      const ip = first.forgotten.length === 0 ? '203.0.113.7' : '203.0.113.8'
+      expect(await locate(third, laptop)).toMatchObject({ ip })
     })
 
     it('takes a device back that was released', async () => {

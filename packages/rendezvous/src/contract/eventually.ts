@@ -1,4 +1,4 @@
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 10_000
 const PAUSE_MS = 5
 
 /** Repeats an expectation until it holds; fails with its last words. For what nodes tell one another in their own time. */

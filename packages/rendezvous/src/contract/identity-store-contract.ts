@@ -42,7 +42,10 @@ export function identityStoreContract(name: string, createFixture: () => Promise
     it('stores a new device under a guid of its own', async () => {
       const first = await store.create(newcomer('123456789'))
       const second = await store.create(newcomer('987654321'))
-      expect(first).toEqual({ created: true, identity: { ...newcomer('123456789'), guid: expect.any(Uint8Array) } })
+      expect(first).toEqual({
+        created: true,
+        identity: { ...newcomer('123456789'), guid: expect.any(Uint8Array), standing: 'certain' },
+      })
       expect(first.identity.guid).toHaveLength(16)
       expect(second.identity.guid).not.toEqual(first.identity.guid)
       expect(await store.find(laptop)).toEqual(first.identity)
@@ -208,7 +211,9 @@ export function identityStoreContract(name: string, createFixture: () => Promise
         expect(outcome).toEqual({ status: 'rejected', reason: expect.any(StoreUnavailableError) })
       await resume()
       expect(await store.create(newcomer('555555555'))).toMatchObject({ created: true })
-      expect(await store.find(laptop)).toBeDefined()
+      // What was refused does not happen later.
+      expect(await store.find('987654321' as PeerId)).toBeUndefined()
+      expect(await store.find(laptop)).toMatchObject({ uuid: identity.uuid, publicKey: identity.publicKey })
     })
   })
 }

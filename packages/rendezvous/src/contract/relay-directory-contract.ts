@@ -11,15 +11,26 @@ export interface RelayDirectoryFixture {
   dispose(): Promise<void>
 }
 
-const LEASE_MS = 1_000
+/** The lease of a relay; what a directory knows may be a second old. */
+const LEASE_MS = 3_000
+/** Leases may take real time. */
+const TIMEOUT_MS = 40_000
 
 const east: AnnouncedRelay = {
   address: 'relay-east.example:21117',
+  name: 'east-1',
   region: 'east',
   capacityBitsPerSecond: 10_000_000_000,
   loadBitsPerSecond: 1_500_000,
+  isDraining: false,
 }
-const west: AnnouncedRelay = { ...east, address: '[2001:db8::1]:21117', region: '', loadBitsPerSecond: 0 }
+const west: AnnouncedRelay = {
+  ...east,
+  address: '[2001:db8::1]:21117',
+  name: '名 2',
+  region: '',
+  loadBitsPerSecond: 0,
+}
 
 /** What every RelayDirectory does with what its RelayAnnouncer is told. */
 export function relayDirectoryContract(name: string, createFixture: () => Promise<RelayDirectoryFixture>): void {
@@ -58,21 +69,39 @@ export function relayDirectoryContract(name: string, createFixture: () => Promis
       await expectLive(busier)
     })
 
-    it('forgets a relay that does not renew its announcement', async () => {
-      await fixture.announcer.announce(east, LEASE_MS)
-      await fixture.announcer.announce(west, 20 * LEASE_MS)
-      await expectLive(east, west)
-      await fixture.passTime(LEASE_MS)
-      await expectLive(west)
+    it('has a relay that drains, marked as such', async () => {
+      await fixture.announcer.announce(east, 20 * LEASE_MS)
+      await fixture.announcer.announce({ ...east, isDraining: true }, 20 * LEASE_MS)
+      await expectLive({ ...east, isDraining: true })
     })
 
-    it('keeps a relay that renews its announcement', async () => {
-      await fixture.announcer.announce(east, LEASE_MS)
-      await fixture.passTime(LEASE_MS / 2)
-      await fixture.announcer.announce(east, 20 * LEASE_MS)
-      await fixture.passTime(LEASE_MS)
-      await expectLive(east)
+    it('is fresh while nothing is wrong', () => {
+      expect(fixture.directory.isFresh).toBe(true)
     })
+
+    it(
+      'forgets a relay that does not renew its announcement',
+      async () => {
+        await fixture.announcer.announce(east, LEASE_MS)
+        await fixture.announcer.announce(west, 20 * LEASE_MS)
+        await expectLive(east, west)
+        await fixture.passTime(LEASE_MS)
+        await expectLive(west)
+      },
+      TIMEOUT_MS,
+    )
+
+    it(
+      'keeps a relay that renews its announcement',
+      async () => {
+        await fixture.announcer.announce(east, LEASE_MS)
+        await fixture.passTime(LEASE_MS / 2)
+        await fixture.announcer.announce(east, 20 * LEASE_MS)
+        await fixture.passTime(LEASE_MS)
+        await expectLive(east)
+      },
+      TIMEOUT_MS,
+    )
 
     it('forgets a relay that withdraws, and takes it back when it announces itself again', async () => {
       await fixture.announcer.announce(east, LEASE_MS)
