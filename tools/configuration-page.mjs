@@ -66,6 +66,7 @@ function topics() {
     'hbbs',
     'hbbr',
     'npm start',
+    'Several nodes',
     'Bandwidth',
     'Limits',
     'Logs, metrics and stopping',

@@ -1,6 +1,8 @@
+import { clusterSettings, redisPlace } from './cluster-settings.ts'
+import type { ConfigProblem } from './config-error.ts'
 import { type ConfigOf, setting } from './setting.ts'
 import { keySetting, sharedSettings } from './shared-settings.ts'
-import { decimalNumber, text, wholeNumber } from './value-schemas.ts'
+import { decimalNumber, oneOf, serverAddress, text, trimmedText, wholeNumber, yesOrNo } from './value-schemas.ts'
 
 const DEFAULT_PORT = 21_117
 /** PORT + 2 is listened on too. */
@@ -76,6 +78,49 @@ export const hbbrSettings = {
     topic: 'Bandwidth',
     meaning: 'Age in seconds before which a session is never downgraded.',
   }),
+  ...clusterSettings,
+  relayPublicAddress: setting({
+    variable: 'RELAY_PUBLIC_ADDRESS',
+    schema: serverAddress,
+    fallback: undefined,
+    fallbackText: '`PUBLIC_HOST:port`',
+    topic: 'Several nodes',
+    meaning: 'Where clients reach this relay, `host:port`; announced to all ID servers through Redis.',
+  }),
+  relayRegion: setting({
+    variable: 'RELAY_REGION',
+    schema: trimmedText('a name'),
+    fallback: '',
+    fallbackText: 'empty',
+    topic: 'Several nodes',
+    meaning: 'Where this relay stands, for lists and metrics.',
+  }),
+  relayCapacityMegabits: setting({
+    variable: 'RELAY_CAPACITY',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: undefined,
+    fallbackText: 'TOTAL_BANDWIDTH, at most 4000',
+    topic: 'Several nodes',
+    meaning:
+      'What this relay can carry in each direction, in 1024 x 1024 bits per second. New sessions prefer the relay with more of it free.',
+  }),
+  requireTicket: setting({
+    variable: 'RELAY_REQUIRE_TICKET',
+    schema: yesOrNo,
+    fallback: undefined,
+    fallbackText: 'Y with Redis, else N',
+    topic: 'Several nodes',
+    meaning: 'Y: only sessions that an ID server of this Redis has introduced are relayed.',
+    reason: 'Whoever knows the key cannot use the relay for anything else.',
+  }),
+  ticketFail: setting({
+    variable: 'RELAY_TICKET_FAIL',
+    schema: oneOf(['open', 'closed']),
+    fallback: undefined,
+    fallbackText: 'open where KEY is set, else closed',
+    topic: 'Several nodes',
+    meaning: 'What a new session gets while neither Redis nor an ID server can be asked: open lets it in.',
+  }),
   publicHost: sharedSettings.publicHost,
   bind: sharedSettings.bind,
   console: sharedSettings.console,
@@ -122,3 +167,10 @@ export const hbbrSettings = {
 }
 
 export type HbbrConfig = ConfigOf<typeof hbbrSettings>
+
+/** What is wrong with settings that are right one by one, where no parent process hands tickets over. */
+export function hbbrProblems(config: HbbrConfig): ConfigProblem[] {
+  if (config.requireTicket !== true || redisPlace(config) !== undefined) return []
+  const remedy = 'tickets come from the ID servers through Redis: set REDIS_URL, or leave RELAY_REQUIRE_TICKET out'
+  return [{ setting: 'RELAY_REQUIRE_TICKET=Y', source: 'settings together', remedy }]
+}

@@ -1,8 +1,11 @@
+import { clusterSettings } from './cluster-settings.ts'
 import { type ConfigOf, setting } from './setting.ts'
 import { keySetting, sharedSettings } from './shared-settings.ts'
 import {
   ipAddress,
   ipv4Network,
+  type NetworkRule,
+  networkRules,
   oneOf,
   selfTestTarget,
   serverList,
@@ -36,6 +39,15 @@ export const hbbsSettings = {
     fallback: Object.freeze([]) as readonly string[],
     fallbackText: 'announced relays, else `PUBLIC_HOST:PORT + 1`, else what clients assume',
     meaning: 'Relays that clients are told, in turn; one that does not answer is left out while another does.',
+  }),
+  relayRules: setting({
+    variable: 'RELAY_RULES',
+    schema: networkRules,
+    fallback: Object.freeze([]) as readonly NetworkRule[],
+    fallbackText: 'none',
+    topic: 'Several nodes',
+    meaning:
+      'Relays by the address of the client that is told: the first network that it is in decides. For sites where a relay has another address inside than outside. RELAY_SERVERS, where given, comes first.',
   }),
   rmemBytes: setting({
     variable: 'RMEM',
@@ -128,6 +140,7 @@ export const hbbsSettings = {
       'normal: the death of the process loses nothing, a power failure may lose the last registrations. full: neither does; every batch of writes waits for the disk.',
     reason: 'About 13 µs instead of 165 µs for a single registration.',
   }),
+  ...clusterSettings,
   publicHost: sharedSettings.publicHost,
   bind: sharedSettings.bind,
   console: sharedSettings.console,

@@ -1,3 +1,4 @@
+export { type ClusterConfig, type RedisPlace, redisPlace } from './cluster-settings.ts'
 export { flagNames } from './command-line.ts'
 export { ConfigError, type ConfigProblem } from './config-error.ts'
 export { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
@@ -24,9 +25,9 @@ export {
   parseStandaloneConfig,
 } from './parse-config.ts'
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
-export { packageVersion, processInput, readConfigOrExit } from './read-config.ts'
+export { packageVersion, processInput, readConfigOrExit, TICKETS_FROM_PARENT } from './read-config.ts'
 export type { ConfigOf, Flag, Setting, SettingsTable, Topic } from './setting.ts'
 export type { LogFormat, LogLevel } from './shared-settings.ts'
 export { installShutdown, type Shutdown, type ShutdownOptions } from './shutdown.ts'
 export { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
-export type { BindAddress } from './value-schemas.ts'
+export type { BindAddress, HostAndPort, NetworkRule } from './value-schemas.ts'

@@ -30,7 +30,7 @@ export interface KeyFiles {
  * The key pair of a folder, made when there is none. Of programs that start at the same time all end with one pair:
  * a file is complete when it appears under its name, and is never replaced.
  */
-export async function openKeyFiles(folder: string): Promise<KeyFiles> {
+export async function openKeyFiles(folder: string, missing: 'make' | 'refuse' = 'make'): Promise<KeyFiles> {
   const found = await readSecretKey(folder)
   if (found) return { secretKey: found, origin: 'found', warnings: await matchPublicFile(folder, found) }
   if ((await readIfThere(join(folder, PUBLIC_KEY_FILE))) !== undefined) {
@@ -40,6 +40,12 @@ export async function openKeyFiles(folder: string): Promise<KeyFiles> {
     throw new KeyFileError(
       `${join(folder, PUBLIC_KEY_FILE)} is there without ${SECRET_KEY_FILE}: put ${SECRET_KEY_FILE} back from a backup, ` +
         `or remove ${PUBLIC_KEY_FILE} for a new pair, which all clients must then be given`,
+    )
+  }
+  if (missing === 'refuse') {
+    throw new KeyFileError(
+      `${join(folder, SECRET_KEY_FILE)} is missing: all nodes of a server have one key pair. Copy ${SECRET_KEY_FILE} from ` +
+        `another node, or for the first node make a pair there with "rustdesk-utils genkeypair"`,
     )
   }
   const drawn = drawKey()

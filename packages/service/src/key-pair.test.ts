@@ -174,3 +174,24 @@ function generateUntil(fits: (publicKey: string) => boolean): Uint8Array {
     if (fits(encodeBase64(publicHalf(secretKey)))) return secretKey
   }
 }
+
+describe('the key pair of nodes that share their state', () => {
+  const shared = (key: string, use: 'sign' | 'compare' = 'sign') => loadKeyPair({ key, use, folder, pair: 'shared' })
+
+  it('is never made silently', async () => {
+    await expect(shared('-')).rejects.toThrow(/id_ed25519 is missing: all nodes of a server have one key pair/)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('is there whatever clients have to present', async () => {
+    put('id_ed25519', SECRET)
+    for (const pair of [await shared(''), await shared('', 'compare'), await shared('_', 'compare')]) {
+      expect(encodeBase64(pair.secretKey ?? new Uint8Array())).toBe(SECRET)
+    }
+    expect((await shared('', 'compare')).expectedKey).toBeUndefined()
+  })
+
+  it('is not a mere text', async () => {
+    await expect(shared('secret')).rejects.toThrow(/KEY is no secret key/)
+  })
+})

@@ -9,12 +9,19 @@ export interface KeyPairOptions {
   readonly use: 'sign' | 'compare'
   /** Where the key files are. */
   readonly folder: string
+  /**
+   * `shared`: nodes of one server trust one another by this pair. The secret half is needed whatever is compared, and
+   * none is made: a node with a pair of its own would be another server.
+   */
+  readonly pair?: 'own' | 'shared'
 }
 
 export interface LoadedKeyPair {
   /** What clients have to present; undefined: nothing is checked. */
   readonly expectedKey: string | undefined
   readonly signer: Signer | undefined
+  /** 64 bytes in libsodium's form; undefined where KEY is a mere text, or empty for a relay of its own. */
+  readonly secretKey: Uint8Array | undefined
   /** What people enter as the key; undefined where sessions are not signed and nothing is checked. */
   readonly publicKey: string | undefined
   /** `made`: files that did not exist before this start. */
@@ -22,17 +29,26 @@ export interface LoadedKeyPair {
   readonly warnings: readonly string[]
 }
 
+const NO_KEY: LoadedKeyPair = Object.freeze({
+  expectedKey: undefined,
+  signer: undefined,
+  secretKey: undefined,
+  publicKey: undefined,
+  source: 'none',
+  warnings: [],
+})
+
 /** The key that a value of KEY stands for (docs/configuration.md, KEY). Throws a `KeyFileError`. */
-export async function loadKeyPair({ key, use, folder }: KeyPairOptions): Promise<LoadedKeyPair> {
-  if (key === '' && use === 'compare') {
-    return { expectedKey: undefined, signer: undefined, publicKey: undefined, source: 'none', warnings: [] }
-  }
+export async function loadKeyPair({ key, use, folder, pair = 'own' }: KeyPairOptions): Promise<LoadedKeyPair> {
+  const isShared = pair === 'shared'
+  if (key === '' && use === 'compare' && !isShared) return NO_KEY
   if (key === '' || key === '-' || key === '_') {
-    const { secretKey, origin, warnings } = await openKeyFiles(folder)
+    const { secretKey, origin, warnings } = await openKeyFiles(folder, isShared ? 'refuse' : 'make')
     const publicKey = encodeBase64(publicHalf(secretKey))
     return {
       expectedKey: key === '' ? undefined : publicKey,
       signer: use === 'sign' ? nodeSigner(secretKey) : undefined,
+      secretKey,
       publicKey,
       source: `${origin} files`,
       warnings,
@@ -45,12 +61,19 @@ export async function loadKeyPair({ key, use, folder }: KeyPairOptions): Promise
     }
     const publicKey = encodeBase64(publicHalf(bytes))
     const signer = use === 'sign' ? nodeSigner(bytes) : undefined
-    return { expectedKey: publicKey, signer, publicKey, source: 'secret in KEY', warnings: [] }
+    return { expectedKey: publicKey, signer, secretKey: bytes, publicKey, source: 'secret in KEY', warnings: [] }
+  }
+  if (isShared) {
+    throw new KeyFileError(
+      'KEY is no secret key, and the nodes of one server trust one another by it: use - with id_ed25519 from another ' +
+        'node, or put that secret key into KEY',
+    )
   }
   const what = bytes?.length === PUBLIC_KEY_BYTES ? 'a public key' : 'neither a secret key nor -'
   return {
     expectedKey: key,
     signer: undefined,
+    secretKey: undefined,
     publicKey: key,
     source: 'text in KEY',
     warnings:

@@ -1,11 +1,13 @@
 import { isAbsolute, resolve } from 'node:path'
+import { clusterProblems, redisPlace } from './cluster-settings.ts'
 import { type Program, readCommandLine } from './command-line.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import { codeOf } from './error-code.ts'
-import { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
+import { type HbbrConfig, hbbrProblems, hbbrSettings } from './hbbr-settings.ts'
 import { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
 import { misspeltVariables } from './misspelt-variables.ts'
 import { resolveSettings } from './resolve-settings.ts'
+import type { ConfigOf } from './setting.ts'
 import {
   type Environment,
   environmentSource,
@@ -26,6 +28,8 @@ export interface ConfigInput {
   readonly readFile: ReadFile
   /** What `--version` shows. */
   readonly version: string
+  /** A parent process hands over the tickets of sessions. */
+  readonly ticketsFromParent?: boolean
 }
 
 export type ParsedConfig<Config> =
@@ -58,18 +62,22 @@ const ALL_TABLES = [hbbsSettings, hbbrSettings, standaloneSettings]
 
 /** Highest first: flag, `--config` file, `.env` in the working directory, environment. */
 export function parseHbbsConfig(input: ConfigInput): ParsedConfig<HbbsConfig> {
-  return parse(HBBS, input, hbbsSettings)
+  return parse(HBBS, input, hbbsSettings, clusterProblems)
 }
 
 /** Highest first: flag, `.env` in the working directory, environment. */
 export function parseHbbrConfig(input: ConfigInput): ParsedConfig<HbbrConfig> {
-  return parse(HBBR, input, hbbrSettings)
+  return parse(HBBR, input, hbbrSettings, (config) => [
+    ...clusterProblems(config),
+    ...(input.ticketsFromParent ? [] : hbbrProblems(config)),
+  ])
 }
 
 function parse<Table extends typeof hbbsSettings | typeof hbbrSettings>(
   program: Program,
   input: ConfigInput,
   table: Table,
+  problemsTogether: (config: ConfigOf<Table>) => ConfigProblem[],
 ) {
   const commandLine = readCommandLine(program, input.argv)
   const text = textAskedFor(program, commandLine.wants, commandLine.help, input.version)
@@ -83,7 +91,7 @@ function parse<Table extends typeof hbbsSettings | typeof hbbrSettings>(
   files.push(...readSettingsFile(input, '.env', 'optional', problems))
   const sources = [commandLine.source, ...files, environmentSource(input.env)]
   const resolved = resolveSettings(table, sources, secretReader(input))
-  finish([...problems, ...resolved.problems])
+  finish([...problems, ...resolved.problems, ...problemsTogether(resolved.config)])
   return {
     kind: 'run',
     config: resolved.config,
@@ -110,20 +118,26 @@ export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<Standalo
   )
   const closedRelay = { ...hbbrSettings, key: { ...hbbrSettings.key, fallback: '_' } }
   const hbbr = resolveSettings(closedRelay, relaySources, secretReader(input))
-  finish([...problems, ...hbbs.problems, ...hbbr.problems])
+  finish([...problems, ...hbbs.problems, ...hbbr.problems, ...clusterProblems({ ...hbbs.config, ...WITHOUT_REDIS })])
   const metrics = metricsOfBoth(hbbs.config.metricsBind)
   return {
     kind: 'run',
     config: Object.freeze({
       dataDir,
-      hbbs: Object.freeze({ ...hbbs.config, metricsBind: metrics.hbbs }),
-      hbbr: Object.freeze({ ...hbbr.config, metricsBind: metrics.hbbr }),
+      hbbs: Object.freeze({ ...hbbs.config, ...WITHOUT_REDIS, metricsBind: metrics.hbbs }),
+      hbbr: Object.freeze({ ...hbbr.config, ...WITHOUT_REDIS, metricsBind: metrics.hbbr }),
     }),
     warnings: [
+      ...(redisPlace(hbbs.config) ? [REDIS_UNUSED] : []),
       ...new Set([...own.warnings, ...hbbs.warnings, ...hbbr.warnings, ...misspeltVariables(ALL_TABLES, sources)]),
     ],
   }
 }
+
+/** One node on its own store: a Redis that the environment names for others is not used. */
+const REDIS_UNUSED =
+  'REDIS_URL is not used: npm start keeps its devices in its data folder; start hbbs and hbbr by themselves to share a Redis'
+const WITHOUT_REDIS = { redisUrl: undefined, redisSentinels: undefined, redisCluster: undefined } as const
 
 /** The relay takes the next port. A port for metrics that nobody asked for is no reason not to start. */
 function metricsOfBoth(chosen: BindAddress | undefined): { readonly hbbs: BindAddress; readonly hbbr: BindAddress } {

@@ -8,6 +8,9 @@ export const packageVersion: string = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ).version
 
+/** Set by a parent that hands tickets of sessions from an ID server to the relay, over the channel to its children. */
+export const TICKETS_FROM_PARENT = 'TICKETS_FROM_PARENT'
+
 function readFileIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -24,6 +27,7 @@ export const processInput = (): ConfigInput => ({
   cwd: process.cwd(),
   readFile: readFileIfThere,
   version: packageVersion,
+  ticketsFromParent: process.env[TICKETS_FROM_PARENT] === 'Y' && process.channel !== undefined,
 })
 
 /**

@@ -108,6 +108,57 @@ export const hostName = read('a host name or an IP address alone, without a port
   return parts !== undefined && parts.port === undefined ? parts.host : unfit()
 })
 
+export interface HostAndPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** @param defaultPort for entries without one */
+export const hostPortList = (defaultPort: number) =>
+  read('host:port with commas between them', (value): readonly HostAndPort[] | Unfit => {
+    const entries = listEntries(value)
+    if (entries.length === 0) return unfit()
+    const parsed: HostAndPort[] = []
+    for (const entry of entries) {
+      const parts = splitHostPort(entry)
+      if (!parts) return unfit(`'${entry}' is no host`)
+      parsed.push({ host: parts.host, port: parts.port ?? defaultPort })
+    }
+    return Object.freeze(parsed)
+  })
+
+/** IPv6 comes without its brackets. */
+export const serverAddress = read('host or host:port', (value) => splitHostPort(value) ?? unfit())
+
+const REDIS_PROTOCOLS = ['redis:', 'rediss:']
+
+export const redisUrl = read('redis://user:password@host:port/database, or rediss:// for TLS', (value) => {
+  const url = URL.parse(value)
+  if (!url || !REDIS_PROTOCOLS.includes(url.protocol) || url.hostname === '') return unfit()
+  return /^\/?\d*$/.test(url.pathname) ? value : unfit('the part behind the host is the number of a database')
+})
+
+/** `10.0.0.0/8=192.168.1.5:21117`: clients in the network are told that relay. */
+export interface NetworkRule {
+  readonly network: string
+  readonly relay: string
+}
+
+export const networkRules = read(
+  'network=host:port with commas between them, such as 192.168.0.0/16=192.168.1.5:21117',
+  (value): readonly NetworkRule[] | Unfit => {
+    const rules: NetworkRule[] = []
+    for (const entry of listEntries(value)) {
+      const [network = '', relay = ''] = entry.split('=')
+      const cidr = network.includes('/') ? network : `${network}/${network.includes(':') ? 128 : 32}`
+      if (!ipaddr.isValidCIDR(cidr)) return unfit(`'${network}' is no network`)
+      if (!splitHostPort(relay)) return unfit(`'${relay}' is no relay`)
+      rules.push({ network: cidr, relay })
+    }
+    return Object.freeze(rules)
+  },
+)
+
 export interface BindAddress {
   readonly host: string
   readonly port: number

