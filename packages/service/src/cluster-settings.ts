@@ -81,7 +81,8 @@ export const clusterSettings = {
     schema: wholeNumber({ min: 1, max: 256 }),
     fallback: 1,
     topic: TOPIC,
-    meaning: 'Nodes that this program starts, one for each core that it may use; they share its ports.',
+    meaning:
+      "Nodes that this program starts, one for each core that it may use; they share its ports. Ports of METRICS_BIND and NODE_ADDRESS are the first worker's; each of the others has the next.",
   }),
   reusePort: setting({
     variable: 'REUSE_PORT',

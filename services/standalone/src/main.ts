@@ -2,11 +2,17 @@ import { accessSync, constants, mkdirSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { KeyFileError, type LoadedKeyPair, loadKeyPair, parseStandaloneConfig, readConfigOrExit } from '@tryst/service'
+import {
+  KeyFileError,
+  type LoadedKeyPair,
+  loadKeyPair,
+  parseStandaloneConfig,
+  readConfigOrExit,
+  ServiceProcess,
+} from '@tryst/service'
 import { clientAddresses } from './client-addresses.ts'
 import { metricsAddresses } from './metrics-addresses.ts'
 import { serviceArguments } from './service-arguments.ts'
-import { ServiceProcess } from './service-process.ts'
 import { Supervisor } from './supervisor.ts'
 import { newKeyWarning, reachWarnings, welcomeText } from './welcome.ts'
 

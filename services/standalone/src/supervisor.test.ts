@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import type { ServiceEnd } from './service-process.ts'
+import type { ServiceEnd } from '@tryst/service'
 import { type SupervisedService, Supervisor } from './supervisor.ts'
 
 class FakeService implements SupervisedService {

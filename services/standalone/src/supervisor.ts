@@ -1,4 +1,4 @@
-import type { ServiceEnd, ServiceProcess } from './service-process.ts'
+import type { ServiceEnd, ServiceProcess } from '@tryst/service'
 
 /** What the supervisor needs of a service. */
 export type SupervisedService = Pick<ServiceProcess, 'name' | 'ready' | 'ended' | 'signal'>
