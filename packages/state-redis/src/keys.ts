@@ -1,0 +1,76 @@
+/**
+ * Every key in Redis is built here. Keys that one script touches share a hash tag (`{...}`), so that they lie on one
+ * shard of a Redis Cluster. Lifetimes and races: docs/state.md, Redis.
+ */
+
+/** Peers fall into this many buckets; the keys of a bucket lie on one shard. */
+export const PEER_BUCKETS = 256
+
+const encoder = new TextEncoder()
+
+/** FNV-1a over UTF-8, 32 bits. */
+export function fnv1a(text: string): number {
+  let hash = 0x811c9dc5
+  for (const byte of encoder.encode(text)) hash = Math.imul(hash ^ byte, 0x01000193)
+  return hash >>> 0
+}
+
+/** The bucket of a peer. Stored data depends on it: it never changes. */
+export function peerBucket(id: string): number {
+  const hash = fnv1a(id)
+  return (hash ^ (hash >>> 8) ^ (hash >>> 16) ^ (hash >>> 24)) & (PEER_BUCKETS - 1)
+}
+
+export class RedisKeys {
+  constructor(readonly prefix: string) {}
+
+  /** Identity of a device. Hash: guid, uuid, pk (bytes), ip, created (ms). Lives for good. */
+  peer(id: string): string {
+    return `${this.prefix}{${peerBucket(id)}}:peer:${id}`
+  }
+
+  /** Presence of a device. Hash: o (incarnation of the owner), i (ip), c (connection), v (version). Lives 1 h, renewed. */
+  presence(id: string): string {
+    return `${this.prefix}{${peerBucket(id)}}:at:${id}`
+  }
+
+  /** Drawn by whoever first finds it missing; another value means that data were lost. String. Lives for good. */
+  epoch(): string {
+    return `${this.prefix}{nodes}:epoch`
+  }
+
+  /** Public key of the server, base64; written by the first node, compared by the others. String. Lives for good. */
+  serverKey(): string {
+    return `${this.prefix}{nodes}:key`
+  }
+
+  /** Leases of nodes. Sorted set: incarnation by end of lease (Redis' time, ms). */
+  nodes(): string {
+    return `${this.prefix}{nodes}:leases`
+  }
+
+  /** What nodes say of themselves. Hash: incarnation to JSON. Fields go with their leases. */
+  nodeInfo(): string {
+    return `${this.prefix}{nodes}:info`
+  }
+
+  /** Leases of relays. Sorted set: incarnation by end of lease (Redis' time, ms). */
+  relays(): string {
+    return `${this.prefix}{nodes}:relay-leases`
+  }
+
+  /** What relays announce. Hash: incarnation to JSON. Fields go with their leases. */
+  relayInfo(): string {
+    return `${this.prefix}{nodes}:relays`
+  }
+
+  /** Nodes where initiators wait that are seen from this IP. Sorted set: incarnation by end (Redis' time, ms). 40 s. */
+  waiting(ip: string): string {
+    return `${this.prefix}{w${fnv1a(ip) & 1023}}:waiting:${ip}`
+  }
+
+  /** A session that an ID server introduced, and who of its halves waits where. Hash. 60 s. */
+  session(uuid: string): string {
+    return `${this.prefix}{s${fnv1a(uuid) & 1023}}:session:${uuid}`
+  }
+}

@@ -1,0 +1,70 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { StoreUnavailableError } from '@tryst/rendezvous'
+import { defineScript, RedisConnection, RedisUnreachableError } from '../src/index.ts'
+import { redisSettings, startTestRedis, type TestRedis, whyNoRedis } from './redis-fixture.ts'
+
+const [suite, name] = whyNoRedis
+  ? [describe.skip, `a connection to Redis (skipped: ${whyNoRedis})`]
+  : [describe, 'a connection to Redis']
+
+const COUNT = defineScript('count', `return redis.call('INCRBY', KEYS[1], ARGV[2])`)
+
+suite(name, () => {
+  let redis: TestRedis
+  let connection: RedisConnection
+
+  beforeAll(async () => {
+    redis = await startTestRedis()
+  })
+
+  afterAll(() => redis.stop())
+  afterEach(() => connection?.close())
+
+  it('runs scripts, also those that Redis does not know yet', async () => {
+    connection = await RedisConnection.open(redis.settings())
+    const key = connection.keys.session('a')
+    const unknown = defineScript('unknown', `-- ${Math.random()}\nreturn {KEYS[1], ARGV[2]}`)
+    expect(await connection.run({ script: unknown, keys: [key], args: ['ä'] })).toEqual([key, 'ä'])
+    const calls = [1, 2, 3].map((by) => ({ script: COUNT, keys: [key], args: [by] }))
+    expect(await connection.runAll(calls)).toEqual([1, 3, 6])
+  })
+
+  it('gives bytes back as they were', async () => {
+    connection = await RedisConnection.open(redis.settings())
+    const key = connection.keys.session('a')
+    const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
+    await connection.command({ key, name: 'SET', args: [key, bytes] })
+    const read = await connection.command({ key, name: 'GET', args: [key], replies: 'bytes' })
+    expect(Uint8Array.from(read as Buffer)).toEqual(bytes)
+  })
+
+  it('knows what Redis says the time is', async () => {
+    connection = await RedisConnection.open(redis.settings())
+    const key = connection.keys.epoch()
+    const [seconds] = (await connection.command({ key, name: 'TIME', args: [] })) as string[]
+    expect(Math.abs(connection.nowMs() / 1000 - Number(seconds))).toBeLessThan(1.5)
+  })
+
+  it('runs no script whose deadline has passed', async () => {
+    connection = await RedisConnection.open(redis.settings())
+    const key = connection.keys.session('late')
+    await expect(connection.run({ script: COUNT, keys: [key], args: [1] }, 10)).rejects.toThrow(StoreUnavailableError)
+    expect(await connection.command({ key, name: 'GET', args: [key] })).toBeNull()
+  })
+
+  it('says why Redis cannot be reached', async () => {
+    const opening = RedisConnection.open(redisSettings('redis://127.0.0.1:1'), { timeoutMs: 300 })
+    await expect(opening).rejects.toThrow(RedisUnreachableError)
+    await expect(opening).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  it('refuses what would make its queue too long, and counts it', async () => {
+    connection = await RedisConnection.open(redis.settings({ maxQueuedCommands: 10 }))
+    const key = connection.keys.session('a')
+    const command = { key, name: 'GET', args: [key] }
+    const outcomes = await Promise.allSettled(Array.from({ length: 15 }, () => connection.command(command)))
+    expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBe(10)
+    expect(connection.counters.refusedQueueFull).toBe(5)
+    expect(await connection.command(command)).toBeNull()
+  })
+})
