@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { UdpBatchSocket } from './udp-batch-socket.ts'
 
 /** Where datagrams leave; fits the port of the core. */
 export interface DatagramSender {
@@ -12,10 +13,22 @@ export interface UdpOptions {
   readonly bind: string | undefined
   /** Kernel receive buffer in bytes; a few hundred datagrams in flight overflow the usual default. */
   readonly receiveBufferBytes: number
-  /** Called for each datagram. Answers go through `from`, so that they leave from the address that was asked. */
+  /**
+   * Called for each datagram, which is a Buffer and valid during the call only: the next one may overwrite it. Answers
+   * go through `from`, so that they leave from the address that was asked.
+   */
   readonly onDatagram: (datagram: Uint8Array, ip: string, port: number, from: DatagramSender) => void
   /** An error of a running socket; receiving goes on. */
   readonly onError: (error: Error) => void
+  /** Off: one system call for each datagram even where IPv4 could do with fewer. */
+  readonly batches?: 'where-possible' | 'off'
+}
+
+/** A socket of one address family. */
+export interface FamilySocket extends DatagramSender {
+  readonly port: number
+  /** May be called twice. */
+  close(): Promise<void>
 }
 
 /** The UDP port: one socket for each address family. */
@@ -29,13 +42,13 @@ export class UdpPort implements DatagramSender {
   static async open(options: UdpOptions): Promise<UdpPort> {
     const { bind } = options
     if (bind !== undefined) {
-      const socket = await FamilySocket.open(bind.includes(':') ? 'udp6' : 'udp4', bind, options)
+      const socket = await openFamily(bind.includes(':') ? 'udp6' : 'udp4', bind, options)
       return bind.includes(':') ? new UdpPort(undefined, socket) : new UdpPort(socket, undefined)
     }
-    const v4 = await FamilySocket.open('udp4', '0.0.0.0', options)
+    const v4 = await openFamily('udp4', '0.0.0.0', options)
     try {
       // The port may have been drawn by the system: both families take the same one.
-      return new UdpPort(v4, await FamilySocket.open('udp6', '::', { ...options, port: v4.port }))
+      return new UdpPort(v4, await openFamily('udp6', '::', { ...options, port: v4.port }))
     } catch (error) {
       if (!isMissingFamily(error)) {
         await v4.close()
@@ -43,6 +56,11 @@ export class UdpPort implements DatagramSender {
       }
       return new UdpPort(v4, undefined)
     }
+  }
+
+  /** Whether IPv4 is received and sent in batches here. */
+  get isBatched(): boolean {
+    return this.v4 instanceof UdpBatchSocket
   }
 
   get port(): number {
@@ -62,7 +80,13 @@ export class UdpPort implements DatagramSender {
 const isMissingFamily = (error: unknown) =>
   error instanceof Error && 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
 
-class FamilySocket implements DatagramSender {
+async function openFamily(type: 'udp4' | 'udp6', address: string, options: UdpOptions): Promise<FamilySocket> {
+  const batched = type === 'udp4' && options.batches !== 'off' ? await UdpBatchSocket.open(address, options) : undefined
+  return batched ?? PortableSocket.open(type, address, options)
+}
+
+/** One system call for each datagram, on every system. */
+class PortableSocket implements FamilySocket {
   #closed = false
 
   private constructor(
@@ -70,7 +94,7 @@ class FamilySocket implements DatagramSender {
     readonly port: number,
   ) {}
 
-  static async open(type: 'udp4' | 'udp6', address: string, options: UdpOptions): Promise<FamilySocket> {
+  static async open(type: 'udp4' | 'udp6', address: string, options: UdpOptions): Promise<PortableSocket> {
     const family = type === 'udp4' ? 4 : 6
     const socket = createSocket({
       type,
@@ -81,8 +105,13 @@ class FamilySocket implements DatagramSender {
     // With a lookup that answers at once the event comes before bind() returns.
     const listening = once(socket, 'listening')
     socket.bind({ port: options.port, address, exclusive: true })
-    await listening
-    const opened = new FamilySocket(socket, socket.address().port)
+    try {
+      await listening
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    const opened = new PortableSocket(socket, socket.address().port)
     socket.on('error', options.onError)
     const { onDatagram } = options
     socket.on('message', (datagram: Buffer, { address: ip, port }: RemoteInfo) => {
