@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { rendezvous } from '@tryst/protocol'
+import { encodeRendezvous, rendezvous } from '@tryst/protocol'
 import { TestBench } from './test-bench.ts'
 
 const { Result } = rendezvous.RegisterPkResponse
@@ -40,6 +40,26 @@ describe('registration over UDP', () => {
     expect(await bench.register('123456789', HOME)).toBe(Result.SERVER_ERROR)
     bench.identities.failing = false
     expect(await bench.register('123456789', HOME)).toBe(Result.OK)
+  })
+
+  it('stores what was sent although the next datagrams take its place in memory before the store has it', async () => {
+    const bench = new TestBench()
+    const memory = Buffer.alloc(256)
+    const ids = ['111111111', '222222222', '333333333']
+    for (const [i, id] of ids.entries()) {
+      const registerPk = { id, uuid: Buffer.from(`uuid ${id}`), pk: new Uint8Array(32).fill(i + 1) }
+      const bytes = encodeRendezvous({ registerPk })
+      memory.set(bytes)
+      bench.server.onDatagram(memory.subarray(0, bytes.length), HOME, 1000 + i, bench.datagrams)
+    }
+    memory.fill(0xff)
+    await bench.settled()
+    for (const [i, id] of ids.entries()) {
+      const stored = bench.identities.rows.get(id as never)
+      expect(Buffer.from(stored?.uuid ?? []).toString()).toBe(`uuid ${id}`)
+      expect([...(stored?.publicKey ?? [])]).toEqual(new Array(32).fill(i + 1))
+      expect(await bench.heartbeat(id, HOME)).toBe(false)
+    }
   })
 
   it('refuses another uuid once for a source and is then silent', async () => {
