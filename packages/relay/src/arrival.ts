@@ -36,6 +36,12 @@ export class Arrival implements HalfListener {
   /** Name of the session, once the first message has told it. */
   uuid = ''
   role: HalfRole = 'device'
+  /** The device that it names; empty where it names none. */
+  device = ''
+  /** What a broker knows it by; empty without one. */
+  name = ''
+  /** The device that the session was introduced for; undefined where no ticket was asked for. */
+  ticketDevice: string | undefined
 
   constructor(half: RelayHalf, reception: Reception) {
     this.half = half
@@ -47,6 +53,11 @@ export class Arrival implements HalfListener {
 
   get hasFirstMessage(): boolean {
     return this.#stage !== 'first_message'
+  }
+
+  /** It has gone, or was turned away. */
+  get isOver(): boolean {
+    return this.#stage === 'over'
   }
 
   onBytes(bytes: Uint8Array): boolean {

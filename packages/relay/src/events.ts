@@ -14,6 +14,13 @@ export const ARRIVAL_ENDS = [
   'blocked_address',
   'waiting_source_full',
   'waiting_total_full',
+  'unticketed_source_full',
+  'unticketed_total_full',
+  'no_ticket',
+  'wrong_device',
+  'ticket_used',
+  'broker_unavailable',
+  'partner_unreachable',
   'draining',
 ] as const
 export type ArrivalEnd = (typeof ARRIVAL_ENDS)[number] | RequestRefusal
@@ -27,6 +34,10 @@ export interface RelayEvents {
   /** The first half of a session waits. */
   waiting(uuid: string, from: Endpoint): void
   paired(uuid: string, second: Endpoint, mode: PairMode): void
+  /** A half that waited here was joined with one on another relay, which limits and counts the session. */
+  joined(uuid: string, local: Endpoint, mode: PairMode): void
+  /** Other relays and ID servers cannot be asked, for a reason that nobody foresaw. */
+  brokerFailed(error: unknown): void
   /** A connection ended that never was half of a pair. */
   turnedAway(reason: ArrivalEnd, from: Endpoint): void
   pairEnded(reason: PairEnd, second: Endpoint, ageMs: number, totalBits: number): void

@@ -9,7 +9,7 @@ import type { RelayHalf } from './relay-half.ts'
 import type { TokenBucket } from './token-bucket.ts'
 import { UsageMeter, type UsageRecord } from './usage.ts'
 
-/** A pair without a byte from either side for more than this many whole seconds is ended. */
+/** The usual `idleSeconds`. */
 export const IDLE_SECONDS = 30
 
 /** A receiver that takes nothing for so long ends its pair. */
@@ -30,6 +30,8 @@ export interface PairContext {
   readonly blocklist: AddressList
   readonly blacklist: AddressList
   readonly maxMessageBytes: number
+  /** A pair without a byte from either side for more than this many whole seconds is ended. */
+  readonly idleSeconds: number
   carried(bits: number): void
   downgraded(pair: Pair, thresholdBitsPerMs: number, ageMs: number): void
   finished(pair: Pair, reason: PairEnd): void
@@ -146,7 +148,7 @@ export class Pair {
     }
     // Who waits for a slow receiver, or for bandwidth, is not idle.
     if (!this.#forth.isReading || !this.#back.isReading) return
-    if (now - this.#lastActivityAt >= (IDLE_SECONDS + 1) * 1000) this.finish('idle')
+    if (now - this.#lastActivityAt >= (this.#context.idleSeconds + 1) * 1000) this.finish('idle')
   }
 
   /** One side sends nothing more. What the other has sent already is still passed on, then the pair ends. */

@@ -1,7 +1,7 @@
 import { decodeRendezvous, isSameKey, ProtocolError, type rendezvous } from '@tryst/protocol'
 
 export type RequestDecision =
-  | { readonly kind: 'accept'; readonly uuid: string; readonly role: HalfRole }
+  | { readonly kind: 'accept'; readonly uuid: string; readonly device: string; readonly role: HalfRole }
   | { readonly kind: 'refuse'; readonly reason: RequestRefusal }
 
 /** Which end of the session a half is: a controller names the device that it wants, a device names nobody. */
@@ -22,7 +22,7 @@ export function decideRequest(payload: Uint8Array, expectedKey: string | undefin
   if (typeof request === 'string') return refuse(request)
   if (expectedKey !== undefined && !isSameKey(expectedKey, request.licenceKey)) return refuse('key_mismatch')
   if (request.uuid === '') return refuse('uuid_missing')
-  return { kind: 'accept', uuid: request.uuid, role: request.id === '' ? 'device' : 'controller' }
+  return { kind: 'accept', uuid: request.uuid, device: request.id, role: request.id === '' ? 'device' : 'controller' }
 }
 
 function readRequest(payload: Uint8Array): rendezvous.RequestRelay | 'malformed' | 'not_a_request' {

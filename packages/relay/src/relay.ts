@@ -1,13 +1,14 @@
 import type { AddressList } from './address-list.ts'
 import { Arrival, type Reception } from './arrival.ts'
-import { Bandwidth, type BandwidthSettings } from './bandwidth.ts'
-import type { Clock, Timer } from './clock.ts'
+import type { Bandwidth, BandwidthSettings } from './bandwidth.ts'
+import { BrokeredHalves, type BrokeredHalvesSettings, mayMeet } from './brokered-halves.ts'
+import type { Clock } from './clock.ts'
 import { RelayCounters } from './counters.ts'
-import type { ArrivalEnd, PairEnd, RelayEvents } from './events.ts'
-import { Pair, type PairContext } from './pair.ts'
+import type { ArrivalEnd, RelayEvents } from './events.ts'
+import { Pairs } from './pairs.ts'
 import type { RelayHalf } from './relay-half.ts'
 import { decideRequest } from './relay-request.ts'
-import { TokenBucket } from './token-bucket.ts'
+import type { SessionBroker } from './session-broker.ts'
 import type { UsageRecord } from './usage.ts'
 import { WaitingHalves, type WaitingLimits } from './waiting-halves.ts'
 
@@ -16,6 +17,8 @@ export interface RelaySettings {
   readonly expectedKey: string | undefined
   readonly bandwidth: BandwidthSettings
   readonly waiting: WaitingLimits
+  /** For halves that a broker is asked about; without one nobody reads it. */
+  readonly brokered: BrokeredHalvesSettings
   /** A longer first message is refused by its header. */
   readonly firstMessageMaxBytes: number
   /** Longest message where frames and WebSocket messages are translated: it has to be held in memory. */
@@ -30,28 +33,32 @@ export const DEFAULT_RELAY_SETTINGS = Object.freeze({
   maxMessageBytes: 16 * 1024 * 1024,
   firstMessageMs: 30_000,
   pairMs: 30_000,
-})
-
-const SWEEP_MS = 1000
+  brokered: Object.freeze({
+    // Partners and tickets come within a round trip: these are seconds of a busy relay, or many minutes of a quiet one.
+    limits: Object.freeze({ perSource: 64, total: 512 }),
+    // As long as clients wait for a word of their partner.
+    ticketMs: 18_000,
+    whenUnavailable: 'turn-away',
+  }),
+} as const)
 
 /** The relay: brings the two halves of a session together and watches over them. */
 export class Relay {
-  readonly bandwidth: Bandwidth
   readonly counters = new RelayCounters()
   readonly #settings: RelaySettings
   readonly #clock: Clock
   readonly #events: RelayEvents
   readonly #lists: { readonly blocklist: AddressList; readonly blacklist: AddressList }
-  readonly #totalBuckets: { readonly forth: TokenBucket; readonly back: TokenBucket }
   readonly #waiting: WaitingHalves<Arrival>
   readonly #arriving = new Set<Arrival>()
-  readonly #pairs = new Set<Pair>()
-  readonly #pairContext: PairContext
+  readonly #pairs: Pairs
+  /** Undefined: this relay is alone, and whoever has the key may use it. */
+  readonly #broker: SessionBroker | undefined
+  readonly #brokered: BrokeredHalves | undefined
   readonly #reception: Reception
-  #sweep: Timer | undefined
+  #namedHalves = 0
   #isClosed = false
   #whenNobodyWaits: (() => void)[] = []
-  #whenNobodyRelays: (() => void)[] = []
 
   constructor(options: {
     readonly settings: RelaySettings
@@ -59,21 +66,33 @@ export class Relay {
     readonly events: RelayEvents
     readonly blocklist: AddressList
     readonly blacklist: AddressList
+    /** Where halves find each other across relays. Not there: a half meets whoever names its session here. */
+    readonly broker?: SessionBroker | undefined
   }) {
     this.#settings = options.settings
     this.#clock = options.clock
     this.#events = options.events
     this.#lists = options
-    this.bandwidth = new Bandwidth(options.settings.bandwidth)
-    const totalBucket = () => new TokenBucket(this.bandwidth.totalBitsPerSecond, options.clock.now())
-    this.#totalBuckets = { forth: totalBucket(), back: totalBucket() }
+    this.#pairs = new Pairs({
+      bandwidth: options.settings.bandwidth,
+      maxMessageBytes: options.settings.maxMessageBytes,
+      clock: options.clock,
+      counters: this.counters,
+      events: options.events,
+      lists: options,
+    })
     this.#waiting = new WaitingHalves(options.settings.waiting)
-    this.#pairContext = this.#makePairContext()
+    this.#broker = options.broker
+    this.#brokered = options.broker && this.#newBrokeredHalves(options.broker)
     this.#reception = {
       firstMessageMaxBytes: options.settings.firstMessageMaxBytes,
       firstMessage: (arrival, payload) => this.#firstMessage(arrival, payload),
       lost: (arrival, reason) => this.#turnAway(arrival, reason),
     }
+  }
+
+  get bandwidth(): Bandwidth {
+    return this.#pairs.bandwidth
   }
 
   get waitingCount(): number {
@@ -84,15 +103,23 @@ export class Relay {
     return this.#pairs.size
   }
 
+  /** Halves whose session is counted by the relay that their partner has come to. */
+  get joinedCount(): number {
+    return this.#pairs.joinedSize
+  }
+
+  /** Halves that nobody has vouched for yet: their broker is being asked, or their ticket has not come. */
+  get unticketedCount(): number {
+    return this.#brokered?.size ?? 0
+  }
+
   get arrivingCount(): number {
     return this.#arriving.size
   }
 
   /** Figures of the running pairs that have been evaluated, the largest total first. */
   usage(): UsageRecord[] {
-    const records: UsageRecord[] = []
-    for (const pair of this.#pairs) if (pair.usage) records.push(pair.usage)
-    return records.sort((a, b) => b.totalBits - a.totalBits)
+    return this.#pairs.usage()
   }
 
   /** Whether connections from this address are closed before anything is read from them. */
@@ -121,34 +148,53 @@ export class Relay {
     }
   }
 
+  /** Whether the half of this session and name waits here for one that another relay was sent to join it with. */
+  awaits(uuid: string, name: string): boolean {
+    return this.#waiting.find(uuid)?.name === name || this.#brokered?.holds(uuid, name) === true
+  }
+
+  /**
+   * Pairs the half that waits here with one that has come to another relay, at the end of a stream from there. Limits and
+   * figures of the session are that relay's.
+   *
+   * @returns false when that half has gone, or has met another; nothing was done with the stream then
+   */
+  join(uuid: string, name: string, remote: RelayHalf): boolean {
+    const waiting = this.#waiting.find(uuid)
+    const half = waiting?.name === name ? waiting : this.#brokered?.take(uuid, name)
+    if (!half) return false
+    this.#waiting.remove(uuid, half)
+    half.half.prove()
+    this.#pairs.startJoined(half, remote)
+    this.#noteWaitingGone()
+    return true
+  }
+
   /** The limit of all pairs together acts at once. */
   setTotalMegabits(megabits: number): void {
-    this.bandwidth.totalMegabits = megabits
-    for (const bucket of Object.values(this.#totalBuckets)) {
-      bucket.setLimit(this.bandwidth.totalBitsPerSecond, this.#clock.now())
-    }
+    this.#pairs.setTotalMegabits(megabits)
   }
 
   /** Resolves as soon as no half waits for its partner. */
   nobodyWaits(): Promise<void> {
-    if (this.#waiting.size === 0) return Promise.resolve()
+    if (this.#waiting.size === 0 && this.unticketedCount === 0) return Promise.resolve()
     return new Promise((resolve) => this.#whenNobodyWaits.push(resolve))
   }
 
   /** Resolves as soon as no pair is left. */
   nobodyRelays(): Promise<void> {
-    if (this.#pairs.size === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#whenNobodyRelays.push(resolve))
+    return this.#pairs.nobodyRelays()
   }
 
   /** Turns away whoever is not half of a pair, now and from now on. */
   closeArrivals(): void {
     this.#isClosed = true
-    for (const arrival of [...this.#arriving, ...this.#waiting]) this.#turnAway(arrival, 'draining')
+    const all = [...this.#arriving, ...this.#waiting, ...(this.#brokered ?? [])]
+    for (const arrival of all) this.#turnAway(arrival, 'draining')
   }
 
   closePairs(): void {
-    for (const pair of [...this.#pairs]) pair.finish('draining')
+    this.#pairs.close()
   }
 
   #firstMessage(arrival: Arrival, payload: Uint8Array): void {
@@ -159,6 +205,11 @@ export class Relay {
     }
     arrival.uuid = decision.uuid
     arrival.role = decision.role
+    arrival.device = decision.device
+    if (this.#brokered) {
+      this.#findBrokered(arrival, this.#brokered)
+      return
+    }
     const place = this.#waiting.takeOrPut(decision.uuid, arrival)
     switch (place.kind) {
       case 'refused':
@@ -185,27 +236,37 @@ export class Relay {
     this.#events.waiting(arrival.uuid, arrival.half.remote)
   }
 
+  /** Pairs with a half that waits here, whose ticket is known; else the broker is asked. */
+  #findBrokered(arrival: Arrival, brokered: BrokeredHalves): void {
+    arrival.name = (++this.#namedHalves).toString(36)
+    const partner = this.#waiting.find(arrival.uuid)
+    if (!partner) {
+      if (brokered.add(arrival)) this.#arriving.delete(arrival)
+      return
+    }
+    if (!mayMeet(partner, arrival)) {
+      this.#turnAway(arrival, 'wrong_device')
+      return
+    }
+    this.#waiting.remove(arrival.uuid, partner)
+    this.#broker?.met(arrival.uuid)
+    this.#pair(partner, arrival)
+  }
+
   #pair(first: Arrival, second: Arrival): void {
     this.#arriving.delete(second)
+    first.half.prove()
     second.half.prove()
-    // Where the two do not say which they are, the one that came second counts as the controller.
-    const controller = first.role === 'controller' && second.role === 'device' ? first.half : second.half
-    const pair = new Pair({ first: first.half, second: second.half, controller }, this.#pairContext)
-    this.counters.paired++
-    this.#events.paired(second.uuid, second.half.remote, pair.mode)
-    first.handOver(pair.from(first.half))
-    second.handOver(pair.from(second.half))
-    if (!pair.isOver) {
-      this.#pairs.add(pair)
-      this.#sweep ??= this.#clock.after(SWEEP_MS, () => this.#sweepPairs())
-    }
+    this.#pairs.start(first, second)
     this.#noteWaitingGone()
   }
 
   #turnAway(arrival: Arrival, reason: ArrivalEnd): void {
     // A timer may fire for a uuid under which somebody else waits by now: only this very arrival is removed.
     const waited = arrival.uuid !== '' && this.#waiting.remove(arrival.uuid, arrival)
-    if (!this.#arriving.delete(arrival) && !waited) return
+    const wasUnticketed = !waited && this.#brokered?.remove(arrival) === true
+    if (!this.#arriving.delete(arrival) && !waited && !wasUnticketed) return
+    if (waited) this.#broker?.leave(arrival.uuid, arrival.name)
     arrival.turnAway()
     this.counters.turnedAway[reason]++
     this.#events.turnedAway(reason, arrival.half.remote)
@@ -213,39 +274,30 @@ export class Relay {
   }
 
   #noteWaitingGone(): void {
-    if (this.#waiting.size > 0) return
+    if (this.#waiting.size > 0 || this.unticketedCount > 0) return
     for (const resolve of this.#whenNobodyWaits.splice(0)) resolve()
   }
 
-  #sweepPairs(): void {
-    const now = this.#clock.now()
-    for (const pair of this.#pairs) pair.sweep(now)
-    this.#sweep = this.#pairs.size > 0 ? this.#clock.after(SWEEP_MS, () => this.#sweepPairs()) : undefined
-  }
-
-  #makePairContext(): PairContext {
-    return {
+  #newBrokeredHalves(broker: SessionBroker): BrokeredHalves {
+    return new BrokeredHalves({
+      broker,
       clock: this.#clock,
-      bandwidth: this.bandwidth,
-      totalBuckets: this.#totalBuckets,
-      blocklist: this.#lists.blocklist,
-      blacklist: this.#lists.blacklist,
-      maxMessageBytes: this.#settings.maxMessageBytes,
-      carried: (bits) => {
-        this.counters.bytesRelayed += bits / 8
+      settings: this.#settings.brokered,
+      host: {
+        letWait: (half) => {
+          const place = this.#waiting.takeOrPut(half.uuid, half)
+          if (place.kind === 'refused') return place.reason
+          this.#letWait(half)
+          return undefined
+        },
+        pair: (first, second) => this.#pair(first, second),
+        pairAcross: (half, remote) => {
+          this.#pairs.startAcross(half, remote)
+          this.#noteWaitingGone()
+        },
+        turnAway: (half, reason) => this.#turnAway(half, reason),
+        brokerFailed: (error) => this.#events.brokerFailed(error),
       },
-      downgraded: (pair, thresholdBitsPerMs, ageMs) => {
-        this.counters.downgraded++
-        this.#events.downgraded(pair.remote, thresholdBitsPerMs, ageMs)
-      },
-      finished: (pair, reason) => this.#pairFinished(pair, reason),
-    }
-  }
-
-  #pairFinished(pair: Pair, reason: PairEnd): void {
-    this.#pairs.delete(pair)
-    this.counters.pairsEnded[reason]++
-    this.#events.pairEnded(reason, pair.remote, pair.ageMs(this.#clock.now()), pair.totalBits)
-    if (this.#pairs.size === 0) for (const resolve of this.#whenNobodyRelays.splice(0)) resolve()
+    })
   }
 }

@@ -27,7 +27,7 @@ describe('a ticket', () => {
     tickets.issue('x', DEVICE)
     for (let i = 0; i < 2; i++) expect(meet('one', 'b').kind).toBe('wait')
     for (let i = 0; i < 2; i++) expect(meet('two', 'b').kind).toBe('join')
-    expect(meet('one', 'b').kind).toBe('used')
+    expect(meet('three', 'b').kind).toBe('used')
   })
 
   it('is needed, and for the device that the half names', () => {

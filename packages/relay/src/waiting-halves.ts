@@ -27,6 +27,10 @@ export class WaitingHalves<T extends { readonly source: string }> {
     return this.#byUuid.values()
   }
 
+  find(uuid: string): T | undefined {
+    return this.#byUuid.get(uuid)
+  }
+
   /** Takes the half that waits under this uuid, or lets this one wait. */
   takeOrPut(uuid: string, half: T): TakeOrPut<T> {
     const partner = this.#byUuid.get(uuid)

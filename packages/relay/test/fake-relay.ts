@@ -1,11 +1,12 @@
 import { AddressList } from '../src/address-list.ts'
 import { DEFAULT_BANDWIDTH } from '../src/bandwidth.ts'
 import { DEFAULT_RELAY_SETTINGS, Relay, type RelaySettings } from '../src/relay.ts'
+import type { SessionBroker } from '../src/session-broker.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeHalf } from './fake-half.ts'
 
 /** A relay whose time and network a test plays; `heard` are the events in short. */
-export function fakeRelay(settings: Partial<RelaySettings> = {}) {
+export function fakeRelay(settings: Partial<RelaySettings> = {}, broker?: SessionBroker) {
   const clock = new FakeClock()
   const heard: string[] = []
   const lists = { blocklist: new AddressList(), blacklist: new AddressList() }
@@ -20,11 +21,14 @@ export function fakeRelay(settings: Partial<RelaySettings> = {}) {
     clock,
     events: {
       waiting: (uuid) => heard.push(`waiting ${uuid}`),
+      joined: (uuid, _local, mode) => heard.push(`joined ${uuid} ${mode}`),
+      brokerFailed: (error) => heard.push(`broker failed: ${error}`),
       paired: (uuid, _second, mode) => heard.push(`paired ${uuid} ${mode}`),
       turnedAway: (reason) => heard.push(`turned away: ${reason}`),
       pairEnded: (reason) => heard.push(`pair ended: ${reason}`),
       downgraded: (_second, threshold) => heard.push(`downgraded ${threshold}`),
     },
+    broker,
     ...lists,
   })
   const arrive = (half = new FakeHalf()) => {

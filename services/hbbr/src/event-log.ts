@@ -3,7 +3,18 @@ import type { ArrivalEnd, RelayEvents } from '@tryst/relay'
 import type { Logger } from '@tryst/service'
 import type { ConnectionLimit } from '@tryst/transport'
 
-export type RelayLimit = ConnectionLimit | 'waiting_source_full' | 'waiting_total_full'
+export type RelayLimit = ConnectionLimit | ArrivalLimit
+
+type ArrivalLimit = 'waiting_source_full' | 'waiting_total_full' | 'unticketed_source_full' | 'unticketed_total_full'
+
+/** Halves that the ticket rules kept out, in words for the log. */
+const NOT_INTRODUCED: { readonly [Reason in ArrivalEnd]?: string } = {
+  no_ticket: 'no ID server introduced this session',
+  wrong_device: 'the session is with another device',
+  ticket_used: 'both sides of the session have come already',
+  broker_unavailable: 'nobody can be asked whether it was introduced',
+  partner_unreachable: 'its partner waits on a relay that cannot be reached',
+}
 
 /** How often one limit is written to the log at most. */
 const LIMIT_LOG_EVERY_MS = 60_000
@@ -14,6 +25,10 @@ const LIMIT_REMEDIES: Readonly<Record<RelayLimit, string>> = {
   connections_total: 'raise RELAY_CONNECTIONS_TOTAL, or start another relay',
   waiting_source_full: 'raise WAITING_PER_SOURCE for many clients behind one address, else block the source',
   waiting_total_full: 'raise WAITING_TOTAL, or set a key so that strangers cannot wait here',
+  unticketed_source_full:
+    'many connections of one address name sessions that no ID server introduced, or not yet: block the source, or see why tickets are late',
+  unticketed_total_full:
+    'many connections name sessions that no ID server introduced, or not yet: set a key so that strangers cannot wait here, or see why tickets are late',
 }
 
 /** Writes what happens to the log; limits once a minute each, with the number of times. */
@@ -23,10 +38,13 @@ export class EventLog implements RelayEvents {
     connections_total: 0,
     waiting_source_full: 0,
     waiting_total_full: 0,
+    unticketed_source_full: 0,
+    unticketed_total_full: 0,
   }
   readonly #loggedLimits = new Map<RelayLimit, { readonly atMs: number; readonly hits: number }>()
 
   #acceptFailedAtMs = Number.NEGATIVE_INFINITY
+  #brokerFailedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(private readonly log: Logger) {}
 
@@ -38,12 +56,27 @@ export class EventLog implements RelayEvents {
     if (mode === 'raw') this.log.info('Both are raw')
   }
 
+  joined: RelayEvents['joined'] = (uuid, local, mode) =>
+    this.log.info(
+      { mode },
+      `Relayrequest ${printable(uuid)} from ${formatEndpoint(local)} got joined with another relay`,
+    )
+
+  brokerFailed: RelayEvents['brokerFailed'] = (err) => {
+    const now = performance.now()
+    if (now - this.#brokerFailedAtMs < LIMIT_LOG_EVERY_MS) return
+    this.#brokerFailedAtMs = now
+    this.log.error({ err }, 'a session cannot be looked up; its halves are treated as if nobody could be asked')
+  }
+
   turnedAway: RelayEvents['turnedAway'] = (reason, from) => {
     const address = formatEndpoint(from)
     // Its form is stable: docs/operating.md, fail2ban.
     if (reason === 'key_mismatch') this.log.warn(`Relay authentication failed from ${address} - invalid key`)
     else if (reason === 'blocked_address') this.log.info({ from: address }, 'IP blocked')
     else if (isLimit(reason)) this.limitHit(reason, from.ip)
+    else if (NOT_INTRODUCED[reason] !== undefined)
+      this.log.info({ from: address, reason }, `Relay refused for ${address} - ${NOT_INTRODUCED[reason]}`)
     else this.log.debug({ from: address, reason }, 'connection turned away')
   }
 
@@ -80,8 +113,14 @@ export class EventLog implements RelayEvents {
   }
 }
 
-const isLimit = (reason: ArrivalEnd): reason is 'waiting_source_full' | 'waiting_total_full' =>
-  reason === 'waiting_source_full' || reason === 'waiting_total_full'
+const ARRIVAL_LIMITS: readonly ArrivalEnd[] = [
+  'waiting_source_full',
+  'waiting_total_full',
+  'unticketed_source_full',
+  'unticketed_total_full',
+] satisfies ArrivalLimit[]
+
+const isLimit = (reason: ArrivalEnd): reason is ArrivalLimit => ARRIVAL_LIMITS.includes(reason)
 
 /** A stranger's text in a log line: no control characters, no length to speak of. */
 const printable = (text: string): string => text.replace(/[^\x21-\x7e]/g, '?').slice(0, 100)
