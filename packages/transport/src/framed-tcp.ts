@@ -67,6 +67,10 @@ export class FramedTcpConnection {
     socket.on('close', passClose)
   }
 
+  get isClosed(): boolean {
+    return !this.#socket.writable
+  }
+
   send(payload: Uint8Array): void {
     const socket = this.#socket
     if (!socket.writable) return

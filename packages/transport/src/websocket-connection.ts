@@ -38,6 +38,10 @@ export class WebSocketConnection {
     webSocket.on('close', () => listener.onClose(this))
   }
 
+  get isClosed(): boolean {
+    return this.#isClosing || !this.#socket.writable
+  }
+
   send(payload: Uint8Array): void {
     if (this.#socket.writable) this.#webSocket.send(payload)
   }
