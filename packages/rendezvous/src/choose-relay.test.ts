@@ -11,7 +11,7 @@ const announced = (...addresses: string[]): RelayDirectory => ({
     })),
 })
 const chooser = (configured: string[], { directory = announced(), fallback = '' } = {}) =>
-  new RelayChooser(configured, { directory, fallback, defaultPort: 21117 })
+  new RelayChooser(configured, { directory, fallback, defaultPort: 21117, rules: [], random: () => 0 })
 
 describe('the relay that clients are offered', () => {
   it.each([
@@ -22,7 +22,7 @@ describe('the relay that clients are offered', () => {
     ['[2001:db8::1]:4000', '[2001:db8::1]:4000'],
   ])('%s is told with its port: %s', (relay, told) => {
     expect(withPort(relay, 21117)).toBe(told)
-    expect(chooser([relay]).next()).toBe(told)
+    expect(chooser([relay]).next('203.0.113.7')).toBe(told)
   })
 
   it.each([
@@ -34,25 +34,30 @@ describe('the relay that clients are offered', () => {
 
   it('comes from the operator, else from announcements, else from the fallback', () => {
     const directory = announced('announced:1')
-    expect(chooser(['a'], { directory, fallback: 'f:1' }).next()).toBe('a:21117')
-    expect(chooser([], { directory, fallback: 'f:1' }).next()).toBe('announced:1')
-    expect(chooser([], { fallback: 'f:1' }).next()).toBe('f:1')
-    expect(chooser([]).next()).toBe('')
+    expect(chooser(['a'], { directory, fallback: 'f:1' }).next('203.0.113.7')).toBe('a:21117')
+    expect(chooser([], { directory, fallback: 'f:1' }).next('203.0.113.7')).toBe('announced:1')
+    expect(chooser([], { fallback: 'f:1' }).next('203.0.113.7')).toBe('f:1')
+    expect(chooser([]).next('203.0.113.7')).toBe('')
   })
 
   it('takes turns among the live ones', () => {
     const relays = chooser(['a:1', 'b:2', 'c:3'])
-    expect([relays.next(), relays.next(), relays.next(), relays.next()]).toEqual(['a:1', 'b:2', 'c:3', 'a:1'])
+    expect([
+      relays.next('203.0.113.7'),
+      relays.next('203.0.113.7'),
+      relays.next('203.0.113.7'),
+      relays.next('203.0.113.7'),
+    ]).toEqual(['a:1', 'b:2', 'c:3', 'a:1'])
     relays.setLive(['c:3', 'a:1'])
-    expect(new Set([relays.next(), relays.next()])).toEqual(new Set(['a:1', 'c:3']))
+    expect(new Set([relays.next('203.0.113.7'), relays.next('203.0.113.7')])).toEqual(new Set(['a:1', 'c:3']))
   })
 
   it('leaves out what may not be offered yet, until a probe finds it', () => {
     const relays = chooser(['a:1'], { fallback: 'f:1' })
     relays.configure(['a:1'], [])
-    expect(relays.next()).toBe('f:1')
+    expect(relays.next('203.0.113.7')).toBe('f:1')
     relays.setLive(['a:1'])
-    expect(relays.next()).toBe('a:1')
+    expect(relays.next('203.0.113.7')).toBe('a:1')
   })
 
   it('keeps the last live ones when nobody answers, and takes none that is not in the list', () => {

@@ -5,6 +5,8 @@ export interface ClientConnection {
   readonly transport: 'tcp' | 'websocket'
   /** The client's real address; port 0 when a proxy hides it. */
   readonly remote: Endpoint
+  /** It has ended or is about to: whoever begins to wait for something on it now would wait for ever. */
+  readonly isClosed: boolean
   /** Sends one payload; what cannot be delivered any more is dropped. */
   send(payload: Uint8Array): void
   /** Ends the connection after what was sent has left. */

@@ -72,8 +72,8 @@ const alwaysUseRelay: Command = ({ introducer }, [value]) => {
 }
 
 const testGeo: Command = ({ relays }, [first, second]) => {
-  const isIp = (text: string | undefined) => text !== undefined && parseIp(text) !== undefined
-  return isIp(first) && (second === undefined || isIp(second)) ? `"${relays.next()}"` : ''
+  const isIp = (text: string | undefined): text is string => text !== undefined && parseIp(text) !== undefined
+  return isIp(first) && (second === undefined || isIp(second)) ? `"${relays.next(first)}"` : ''
 }
 
 const COMMANDS: readonly { long: string; short: string; args: string; run: Command }[] = [

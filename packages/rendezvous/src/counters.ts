@@ -5,6 +5,8 @@ export const REGISTRATION_OUTCOMES = [
   'moved',
   'key_changed',
   'uuid_mismatch',
+  'uuid_contradicted',
+  'uuid_uncertain',
   'mismatch_silence',
   'too_many_new_ids',
   'too_many_key_changes',
@@ -28,6 +30,8 @@ export const REQUEST_OUTCOMES = [
   'offline',
   'too_long',
   'store_unavailable',
+  'node_unavailable',
+  'initiator_gone',
 ] as const
 export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 
@@ -36,7 +40,7 @@ export const ANSWER_OUTCOMES = ['delivered', 'nobody_waits', 'malformed'] as con
 export type AnswerOutcome = (typeof ANSWER_OUTCOMES)[number]
 
 /** Why something that arrived was dropped without an answer. */
-export const DROP_REASONS = ['malformed', 'unexpected', 'not_loopback', 'unproven_address'] as const
+export const DROP_REASONS = ['malformed', 'unexpected', 'not_loopback', 'unproven_address', 'cut_off'] as const
 export type DropReason = (typeof DROP_REASONS)[number]
 
 const zeros = <K extends string>(keys: readonly K[]): Record<K, number> =>

@@ -9,6 +9,8 @@ export interface AnswerFacts {
   readonly from: Endpoint
   /** Drawn for the mangled address. */
   readonly tm: number
+  /** The relay that the device names, as the controller can reach it. */
+  readonly relayServer: string
 }
 
 /**
@@ -20,7 +22,7 @@ export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFac
     punchHoleResponse: {
       socketAddr: mangleAddress(facts.from, facts.tm),
       pk: sent.version === '' ? NOTHING : facts.signedIdentity,
-      relayServer: sent.relayServer,
+      relayServer: facts.relayServer,
       // A type without a name would be news to the controller; it then takes the type as unknown.
       ...(sent.natType in rendezvous.NatType ? { natType: sent.natType } : {}),
     },
@@ -33,7 +35,7 @@ export function localAddressAnswer(local: rendezvous.LocalAddr, facts: AnswerFac
     punchHoleResponse: {
       socketAddr: local.localAddr,
       pk: local.version === '' ? NOTHING : facts.signedIdentity,
-      relayServer: local.relayServer,
+      relayServer: facts.relayServer,
       isLocal: true,
     },
   }

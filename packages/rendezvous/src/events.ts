@@ -11,16 +11,29 @@ export type LimitName =
   | 'devices'
   | 'pending-registrations'
 
+/** One side of a contradiction. */
+export interface Contradicting {
+  readonly uuid: Uint8Array
+  readonly publicKey: Uint8Array
+  /** Plain; empty when it is not known. */
+  readonly ip: string
+}
+
 /** What an operator may want to know of; written to the log by the service. */
 export interface RendezvousEvents {
   registered(id: PeerId, from: Endpoint, how: 'created' | 'key_changed' | 'moved'): void
   /** A registration that names somebody else's id, or pretends to be somebody. */
   uuidMismatch(id: string, from: Endpoint): void
+  /**
+   * The store has another device for this id than the one that was acknowledged before: an operator has to decide which
+   * of the two keeps it.
+   */
+  identityContradicted(id: PeerId, from: Endpoint, registering: Contradicting, stored: Contradicting): void
   /** For fail2ban: its form in the log is stable. */
   keyMismatch(id: string, from: Endpoint): void
   ipChanged(id: PeerId, fromIp: string, toIp: string): void
   serverListUpdated(serial: number, servers: readonly string[]): void
   limitHit(limit: LimitName, source: string): void
   /** A store or another node could not be asked; the client was told SERVER_ERROR or nothing. */
-  unavailable(what: 'registration' | 'request' | 'answer' | 'presence', cause: unknown): void
+  unavailable(what: 'registration' | 'request' | 'answer' | 'presence' | 'ticket', cause: unknown): void
 }

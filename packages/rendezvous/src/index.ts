@@ -9,7 +9,7 @@ export {
   REGISTRATION_OUTCOMES,
   REQUEST_OUTCOMES,
 } from './counters.ts'
-export type { LimitName, RendezvousEvents } from './events.ts'
+export type { Contradicting, LimitName, RendezvousEvents } from './events.ts'
 export {
   type FoundIdentity,
   type IdentityStanding,
@@ -17,6 +17,7 @@ export {
   type NewPeerIdentity,
   StoreUnavailableError,
 } from './identity-store.ts'
+export { TICKET_LIFETIME_MS } from './issued-tickets.ts'
 export { isLoopback } from './loopback.ts'
 export { NOT_IPV4, packIpv4, unpackIpv4 } from './packed-ipv4.ts'
 export type { NodeId, PeerId, PeerIdentity } from './peer-identity.ts'
@@ -28,6 +29,7 @@ export {
   PresenceTable,
 } from './presence-table.ts'
 export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
+export type { RelayRule } from './relay-rules.ts'
 export { noTickets, type RelayTickets } from './relay-tickets.ts'
 export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
 export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'

@@ -7,16 +7,16 @@ import {
 } from '@tryst/protocol'
 import type { RelayChooser } from './choose-relay.ts'
 import { withPort } from './choose-relay.ts'
-import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
+import type { Cluster, DeviceAnswer } from './cluster.ts'
 import type { ClientConnection, Clock } from './connection.ts'
 import type { Counters, RequestOutcome } from './counters.ts'
 import { localAddressAnswer, punchHoleAnswer, relayAnswer, relayForInitiator } from './device-answer.ts'
+import type { DeviceRequests, Found, Refusal } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
-import { type IdentityStore, StoreUnavailableError } from './identity-store.ts'
+import type { IssuedTickets } from './issued-tickets.ts'
 import { isExpectedKey, keyMismatchText } from './key-check.ts'
 import { lanMatcher } from './lan.ts'
 import type { PeerId } from './peer-identity.ts'
-import type { PresenceTable } from './presence-table.ts'
 import { decidePunchHole } from './punch-hole.ts'
 import type { PunchLog } from './punch-log.ts'
 import type { RendezvousSettings } from './settings.ts'
@@ -30,27 +30,17 @@ const MAX_FORWARDED_BYTES = 1_400
 
 export interface IntroducerParts {
   readonly settings: RendezvousSettings
-  readonly identities: IdentityStore
   readonly cluster: Cluster
-  readonly presence: PresenceTable
+  readonly requests: DeviceRequests
   readonly signed: SignedIdentities
   readonly relays: RelayChooser
+  readonly tickets: IssuedTickets
   readonly punchLog: PunchLog
   readonly counters: Counters
   readonly events: RendezvousEvents
   readonly clock: Clock
   readonly random: RandomUint32
-  /** Sends to a device that this node holds. */
-  readonly pushLocally: (id: PeerId, message: Uint8Array) => PushOutcome
 }
-
-/** Where a device was found. */
-interface Found {
-  readonly ip: string
-  push(message: Uint8Array): PushOutcome | Promise<PushOutcome>
-}
-
-type Refusal = 'unknown_id' | 'offline'
 
 /** Brings controllers and devices together: punches, relays, and devices' answers (docs/protocol.md, introduction). */
 export class Introducer {
@@ -91,16 +81,11 @@ export class Introducer {
       const failure = refusal === 'offline' ? Failure.OFFLINE : Failure.ID_NOT_EXIST
       send(initiator, { punchHoleResponse: { failure } })
     }
-    this.#withDevice(id, refuse, (found) => this.#punchFound(initiator, id, request.natType, found, refuse))
+    const compose = (found: Found) => this.#composePunch(initiator, id, request.natType, found)
+    this.parts.requests.send({ initiator, id, uuid: '', refuse, compose })
   }
 
-  #punchFound(
-    initiator: ClientConnection,
-    id: PeerId,
-    natType: number,
-    found: Found,
-    refuse: (refusal: Refusal) => void,
-  ): void {
+  #composePunch(initiator: ClientConnection, id: PeerId, natType: number, found: Found) {
     const { relays, punchLog, clock } = this.parts
     const { remote, transport } = initiator
     punchLog.add(remote, id, found.ip, clock())
@@ -109,7 +94,7 @@ export class Introducer {
       device: { ip: found.ip, isLan: this.#isLan(found.ip) },
       natType,
       alwaysUseRelay: this.alwaysUseRelay,
-      relay: relays.next(),
+      relay: relays.next(found.ip),
       lanRelay: this.#lanRelay ?? '',
     })
     const kind = decision.ask === 'punch' ? 'punch' : 'local-address'
@@ -119,12 +104,12 @@ export class Introducer {
       kind === 'punch'
         ? { punchHole: { socketAddr: handle, relayServer, natType: decision.natType } }
         : { fetchLocalAddr: { socketAddr: handle, relayServer } }
-    this.#push(found, message, kind === 'punch' ? 'punch' : 'local_address', refuse)
+    return { bytes: encodeRendezvous(message), outcome: kind === 'punch' ? 'punch' : 'local_address' } as const
   }
 
   /** RequestRelay of a controller; refused in words at once where the reference would let it wait for 18 s. */
   relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
-    const { settings, counters, events } = this.parts
+    const { settings, counters, events, relays } = this.parts
     if (this.#draining) return initiator.close()
     const say = (outcome: RequestOutcome, refuseReason: string) => {
       counters.requests[outcome]++
@@ -138,12 +123,15 @@ export class Introducer {
     const id = request.id as PeerId
     const refuse = (refusal: Refusal) =>
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
-    this.#withDevice(id, refuse, (found) => {
-      const handle = this.#ask(initiator, id, 'relay', false, found.ip)
-      const message = { requestRelay: forwarded(request, { socketAddr: handle }) }
-      if (encodeRendezvous(message).length > MAX_FORWARDED_BYTES) return say('too_long', 'The request is too long')
-      this.#push(found, message, 'relay', refuse)
-    })
+    const compose = (found: Found) => {
+      const socketAddr = this.#ask(initiator, id, 'relay', false, found.ip)
+      const relayServer = relays.translate(request.relayServer, found.ip)
+      const bytes = encodeRendezvous({ requestRelay: forwarded(request, { socketAddr, relayServer }) })
+      if (bytes.length <= MAX_FORWARDED_BYTES) return { bytes, outcome: 'relay' } as const
+      say('too_long', 'The request is too long')
+      return undefined
+    }
+    this.parts.requests.send({ initiator, id, uuid: request.uuid, refuse, compose })
   }
 
   /** An answer that a device sent to this node: for an initiator here, else for one on another node. */
@@ -164,17 +152,23 @@ export class Introducer {
 
   /** Hands an answer to the initiator that waits for it on this node. False when none does. */
   #deliver(answer: DeviceAnswer, message: RendezvousMessage): boolean {
-    const ask = this.waiting.match(answer)
+    const { signed, events, counters, clock, tickets } = this.parts
+    const ask = this.waiting.match(answer, clock())
     if (!ask) return false
-    this.parts.counters.answers.delivered++
-    const { signed, events } = this.parts
+    counters.answers.delivered++
     const deliver = (signedIdentity: Uint8Array) => {
       const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask.initiator)
       if (outgoing) send(ask.initiator, outgoing)
     }
     const atHand = signed.peek(ask.id)
-    if (atHand) deliver(atHand)
-    else signed.find(ask.id).then(deliver, (error: unknown) => events.unavailable('answer', error))
+    // The relay has to know of the session before the controller comes to it.
+    const ticket = message.relayResponse && tickets.issue(message.relayResponse.uuid, ask.id)
+    if (atHand && !ticket) deliver(atHand)
+    else {
+      Promise.all([atHand ?? signed.find(ask.id), ticket])
+        .then(([signedIdentity]) => deliver(signedIdentity))
+        .catch((error: unknown) => events.unavailable('answer', error))
+    }
     return true
   }
 
@@ -189,65 +183,26 @@ export class Introducer {
     signedIdentity: Uint8Array,
     initiator: ClientConnection,
   ): OutgoingRendezvousMessage | undefined {
-    const facts = { signedIdentity, from, tm: this.parts.random() }
+    const { random, relays } = this.parts
+    const { ip } = initiator.remote
+    const answer = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
+    if (!answer) return undefined
+    const relayServer = relays.translate(answer.relayServer, ip)
+    const facts = { signedIdentity, from, tm: random(), relayServer }
     if (message.punchHoleSent) return punchHoleAnswer(message.punchHoleSent, facts)
     if (message.localAddr) return localAddressAnswer(message.localAddr, facts)
     if (!message.relayResponse) return undefined
-    const relay = relayForInitiator(message.relayResponse.relayServer, {
-      initiatorIsLan: this.#isLan(initiator.remote.ip),
+    const relay = relayForInitiator(relayServer, {
+      initiatorIsLan: this.#isLan(ip),
       lanRelay: this.#lanRelay,
-      nextRelay: () => this.parts.relays.next(),
+      nextRelay: () => relays.next(ip),
     })
     return relayAnswer(message.relayResponse, signedIdentity, relay)
   }
 
-  /** Finds a device; one that this node hears is found without waiting for anything. */
-  #withDevice(id: PeerId, refuse: (refusal: Refusal) => void, use: (found: Found) => void): void {
-    const { presence, clock, events, counters, pushLocally } = this.parts
-    const here = presence.find(id, clock())
-    if (here?.online) return use({ ip: here.ip, push: (message) => pushLocally(id, message) })
-    this.#findElsewhere(id)
-      .then((found) => (typeof found === 'string' ? refuse(found) : use(found)))
-      .catch((error: unknown) => {
-        if (!(error instanceof StoreUnavailableError)) throw error
-        // Silence lets the client ask again; a false "offline" would be final.
-        counters.requests.store_unavailable++
-        events.unavailable('request', error)
-      })
-  }
-
-  async #findElsewhere(id: PeerId): Promise<Found | Refusal> {
-    const { cluster, identities, settings } = this.parts
-    if (id === '' || id.length > settings.limits.idMaxBytes) return 'unknown_id'
-    if (!cluster.isAlone) {
-      const [location] = await cluster.locate([id])
-      if (location) return { ip: location.ip, push: (message) => cluster.push(location.node, id, message) }
-    }
-    return (await identities.find(id)) ? 'offline' : 'unknown_id'
-  }
-
   #ask(initiator: ClientConnection, id: PeerId, kind: AskKind, needsTruePort: boolean, deviceIp: string): Uint8Array {
-    const { cluster, events } = this.parts
-    if (!cluster.isAlone) {
-      cluster.awaitAnswers(initiator.remote.ip)?.catch((error: unknown) => events.unavailable('request', error))
-    }
-    return this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp }).handle
-  }
-
-  #push(
-    found: Found,
-    message: OutgoingRendezvousMessage,
-    outcome: RequestOutcome,
-    refuse: (refusal: Refusal) => void,
-  ): void {
-    const { counters, events } = this.parts
-    const settle = (pushed: PushOutcome) => {
-      if (pushed === 'pushed') counters.requests[outcome]++
-      else if (pushed === 'silent') refuse('offline')
-    }
-    const pushed = found.push(encodeRendezvous(message))
-    if (typeof pushed === 'string') settle(pushed)
-    else pushed.then(settle, (error: unknown) => events.unavailable('request', error))
+    const nowMs = this.parts.clock()
+    return this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp, nowMs }).handle
   }
 }
 

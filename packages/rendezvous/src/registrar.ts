@@ -3,10 +3,10 @@ import type { Cluster } from './cluster.ts'
 import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
 import type { RendezvousEvents } from './events.ts'
-import { type IdentityStore, StoreUnavailableError } from './identity-store.ts'
+import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IpChanges } from './ip-changes.ts'
 import { isLoopback } from './loopback.ts'
-import type { PeerId, PeerIdentity } from './peer-identity.ts'
+import type { PeerId } from './peer-identity.ts'
 import type { PresenceTable } from './presence-table.ts'
 import { checkRegistrationForm, decideRegisterPk, type Registration } from './register-pk.ts'
 import type { RegistrationLimiter } from './registration-limits.ts'
@@ -27,6 +27,8 @@ const KEY_WANTED = encodeRendezvous({ registerPeerResponse: { requestPk: true } 
 const MAX_PENDING = 20_000
 /** A record that changes under our eyes again and again is somebody else's business. */
 const MAX_ATTEMPTS = 3
+/** A registration is answered within a second: after half of it no further write is begun. */
+const BEGIN_WRITES_WITHIN_MS = 500
 
 export interface RegistrarParts {
   readonly identities: IdentityStore
@@ -136,9 +138,11 @@ export class Registrar {
         switch (outcome) {
           case 'uuid_mismatch':
             return mismatch()
+          case 'uuid_contradicted':
           case 'too_many_new_ids':
           case 'too_many_key_changes':
             return answer(outcome, Result.TOO_FREQUENT)
+          case 'uuid_uncertain':
           case 'table_full':
           case 'busy':
             return answer(outcome, Result.SERVER_ERROR)
@@ -163,15 +167,17 @@ export class Registrar {
       events.limitHit('devices', ip)
       return 'table_full'
     }
+    const begunMs = clock()
     let stored = await identities.find(id)
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const decision = decideRegisterPk(registration, stored)
       switch (decision) {
         case 'uuid-mismatch':
-          return 'uuid_mismatch'
+          return this.#somebodyElse(registration, port, stored)
         case 'confirm':
           return this.#online(id, ip, port, 'confirmed')
         case 'create': {
+          if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
           const admission = limiter.admitNewId(ip, id, clock())
           if (admission !== 'admitted') {
             events.limitHit(admission, ip)
@@ -184,11 +190,12 @@ export class Registrar {
         }
         case 'move':
         case 'change-key': {
+          if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
           if (decision === 'change-key' && !limiter.admitKeyChange(id, clock())) {
             events.limitHit('key-changes', ip)
             return 'too_many_key_changes'
           }
-          const current = stored as PeerIdentity
+          const current = stored as FoundIdentity
           if (await identities.update(current, { publicKey, ip })) {
             if (decision === 'change-key') signed.forget(id)
             return this.#online(id, ip, port, decision === 'move' ? 'moved' : 'key_changed')
@@ -201,6 +208,18 @@ export class Registrar {
       }
     }
     return 'busy'
+  }
+
+  /** A stock client that is told UUID_MISMATCH throws its id away: only the store itself may be the reason. */
+  #somebodyElse(
+    registration: Registration & { id: PeerId },
+    port: number,
+    stored: FoundIdentity | undefined,
+  ): RegistrationOutcome {
+    if (stored?.standing === 'uncertain') return 'uuid_uncertain'
+    if (stored?.standing !== 'contradicted') return 'uuid_mismatch'
+    this.parts.events.identityContradicted(registration.id, { ip: registration.ip, port }, registration, stored)
+    return 'uuid_contradicted'
   }
 
   /** What had to be stored is stored: the device is online at this address. */

@@ -13,10 +13,12 @@ import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
 import { Counters, type DropReason } from './counters.ts'
+import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
 import { IpChanges } from './ip-changes.ts'
+import { IssuedTickets } from './issued-tickets.ts'
 import { LegacyUpdates } from './legacy-updates.ts'
 import { onlineBitmap } from './online-query.ts'
 import type { PeerId } from './peer-identity.ts'
@@ -25,6 +27,7 @@ import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
 import { RegistrationLimiter } from './registration-limits.ts'
 import type { RelayDirectory } from './relay-directory.ts'
+import type { RelayTickets } from './relay-tickets.ts'
 import type { RendezvousSettings } from './settings.ts'
 import { SignedIdentities } from './signed-identities.ts'
 import type { RandomUint32 } from './waiting-initiators.ts'
@@ -34,6 +37,7 @@ export interface RendezvousPorts {
   readonly identities: IdentityStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
+  readonly tickets: RelayTickets
   /** Undefined where the server has no secret key: nothing is signed. */
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
@@ -61,6 +65,7 @@ export class RendezvousServer {
   readonly introducer: Introducer
   readonly registrar: Registrar
   readonly legacy: LegacyUpdates
+  readonly #tickets: IssuedTickets
   readonly #limiter: RegistrationLimiter
   readonly #ipChanges = new IpChanges()
   readonly #punchLog = new PunchLog()
@@ -78,9 +83,13 @@ export class RendezvousServer {
       directory: announcedRelays,
       fallback: settings.fallbackRelay,
       defaultPort: settings.relayPort,
+      rules: settings.relayRules,
+      random,
     })
     this.legacy = new LegacyUpdates(settings, { counters, events, clock })
     this.#limiter = new RegistrationLimiter(settings.limits)
+    const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
+    this.#tickets = tickets
     const { presence, relays } = this
     const signed = new SignedIdentities(signer, identities)
     const limits = settings.limits
@@ -89,10 +98,14 @@ export class RendezvousServer {
       limiter: this.#limiter,
       ipChanges: this.#ipChanges,
     })
-    this.introducer = new Introducer({
-      ...{ settings, identities, cluster, presence, signed, relays, counters, events, clock, random },
-      punchLog: this.#punchLog,
+    const requests = new DeviceRequests({
+      ...{ identities, cluster, presence, tickets, counters, events, clock },
+      idMaxBytes: limits.idMaxBytes,
       pushLocally: (id, message) => this.#push(id, message),
+    })
+    this.introducer = new Introducer({
+      ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
+      punchLog: this.#punchLog,
     })
   }
 
@@ -108,7 +121,7 @@ export class RendezvousServer {
       forget: (id) => void this.presence.remove(id),
       push: (id, message) => this.#push(id, message),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
-      ticketFor: () => undefined,
+      ticketFor: (uuid) => this.#tickets.find(uuid),
     })
   }
 
@@ -125,6 +138,7 @@ export class RendezvousServer {
   onDatagram(datagram: Uint8Array, ip: string, port: number, datagrams: DatagramPort): void {
     const heartbeat = this.#heartbeat
     if (readHeartbeat(datagram, heartbeat)) {
+      if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
       const id = this.ports.asciiText(datagram, heartbeat.idStart, heartbeat.idEnd) as PeerId
       this.registrar.heartbeat(id, ip, port, datagrams)
       if (this.legacy.serverList.isNewerThan(heartbeat.serial)) {
@@ -139,10 +153,12 @@ export class RendezvousServer {
       case 'registerPeer': {
         const { id, serial } = message.registerPeer
         if (id === '') return this.#drop('unexpected')
+        if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
         this.registrar.heartbeat(id as PeerId, ip, port, datagrams)
         return this.legacy.onHeartbeat(serial, ip, port, datagrams)
       }
       case 'registerPk':
+        if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
         this.registrar.register(message.registerPk, { ip, port }, datagrams)
         return
       case 'configureUpdate':

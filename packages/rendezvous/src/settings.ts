@@ -1,9 +1,13 @@
+import type { RelayRule } from './relay-rules.ts'
+
 /** What the ID server is told by its operator; see docs/configuration.md. */
 export interface RendezvousSettings {
   /** What controllers have to present; undefined: nothing is checked. */
   readonly expectedKey: string | undefined
   /** `host:port`, in the operator's order; when empty, announced relays are offered, then `fallbackRelay`. */
   readonly relayServers: readonly string[]
+  /** Where `relayServers` is empty: relays by the address of the client, before announced ones. The first that fits. */
+  readonly relayRules: readonly RelayRule[]
   /** `PUBLIC_HOST:port`, or empty: clients then take the ID server's host with its port + 1. */
   readonly fallbackRelay: string
   /** Port that belongs to a relay given without one. */

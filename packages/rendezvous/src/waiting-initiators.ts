@@ -17,6 +17,8 @@ export interface Ask {
   readonly address: Endpoint
   /** The device's address when it was asked. */
   deviceIp: string
+  /** When the controller asked last. */
+  askedMs: number
   isAnswered: boolean
 }
 
@@ -25,6 +27,8 @@ export type RandomUint32 = () => number
 
 /** Devices that one connection may wait for at once; the oldest gives way. */
 const MAX_ASKS_PER_CONNECTION = 256
+/** Clients give up after 18 s; a connection that is kept open for other reasons waits no longer than this. */
+export const WAIT_FOR_ANSWER_MS = 40_000
 
 const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>> = {
   punch: ['punch-hole-sent', 'relay-response'],
@@ -34,7 +38,8 @@ const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>
 
 /**
  * Controllers that wait for a device's answer, found by the handle that the device got (docs/protocol.md, who may
- * answer). They stay until their connection ends, since answers can come twice.
+ * answer). They stay until their connection ends, since answers can come twice, but no answer is taken long after the
+ * last request.
  *
  * A handle holds the controller's true IP, which devices check against their whitelists, and a secret: for IPv4 the 32
  * bits of `tm`, which come back verbatim in PunchHoleSent and RelayResponse; where the device does not punch to the
@@ -65,8 +70,9 @@ export class WaitingInitiators {
   ask(
     initiator: ClientConnection,
     id: PeerId,
-    { kind, needsTruePort, deviceIp }: { kind: AskKind; needsTruePort: boolean; deviceIp: string },
+    question: { kind: AskKind; needsTruePort: boolean; deviceIp: string; nowMs: number },
   ): Ask {
+    const { kind, needsTruePort, deviceIp, nowMs } = question
     let asks = this.#byConnection.get(initiator)
     if (!asks) {
       asks = new Map()
@@ -76,6 +82,7 @@ export class WaitingInitiators {
     const known = asks.get(key)
     if (known) {
       known.deviceIp = deviceIp
+      known.askedMs = nowMs
       return known
     }
     if (asks.size >= MAX_ASKS_PER_CONNECTION) {
@@ -88,7 +95,7 @@ export class WaitingInitiators {
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
     const handle = mangleAddress(address, this.random())
-    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, isAnswered: false }
+    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, askedMs: nowMs, isAnswered: false }
     asks.set(key, ask)
     this.#byHandle.set(keyOf(ask), ask)
     if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), ask)
@@ -97,11 +104,12 @@ export class WaitingInitiators {
   }
 
   /** The ask that an answer belongs to; undefined when nobody here waits for it. */
-  match({ kind, handle, id, from }: DeviceAnswer): Ask | undefined {
+  match({ kind, handle, id, from }: DeviceAnswer, nowMs: number): Ask | undefined {
     const ask =
       kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle))) : this.#find(handle, id)
     if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
     if (id !== '' && id !== ask.id) return undefined
+    if (nowMs - ask.askedMs >= WAIT_FOR_ANSWER_MS) return undefined
     if (isGuessable(ask) && from.ip !== ask.deviceIp) return undefined
     if (!ask.isAnswered) {
       ask.isAnswered = true

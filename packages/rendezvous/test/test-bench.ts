@@ -16,6 +16,7 @@ import {
   StoreUnavailableError,
 } from '../src/identity-store.ts'
 import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
+import { noTickets } from '../src/relay-tickets.ts'
 import { RendezvousServer } from '../src/rendezvous-server.ts'
 import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
 
@@ -84,6 +85,10 @@ export class TestConnection implements ClientConnection {
   readonly received: RendezvousMessage[] = []
   closed = false
 
+  get isClosed(): boolean {
+    return this.closed
+  }
+
   constructor(
     readonly remote: Endpoint,
     readonly transport: 'tcp' | 'websocket' = 'tcp',
@@ -118,6 +123,7 @@ export class TestBench {
     const events: RendezvousEvents = {
       registered: note('registered'),
       uuidMismatch: note('uuidMismatch'),
+      identityContradicted: note('identityContradicted'),
       keyMismatch: note('keyMismatch'),
       ipChanged: note('ipChanged'),
       serverListUpdated: note('serverListUpdated'),
@@ -128,6 +134,7 @@ export class TestBench {
       {
         expectedKey: 'KEY',
         relayServers: ['relay.example:21117'],
+        relayRules: [],
         fallbackRelay: '',
         relayPort: 21117,
         alwaysUseRelay: false,
@@ -142,6 +149,7 @@ export class TestBench {
       {
         identities: this.identities,
         cluster: alone,
+        tickets: noTickets,
         announcedRelays: { live: () => [], isFresh: true },
         signer,
         events,
@@ -160,7 +168,9 @@ export class TestBench {
   /** A datagram, and the answers to it once the store has been asked. */
   async datagram(message: OutgoingRendezvousMessage, ip: string, port = 1000): Promise<RendezvousMessage[]> {
     const before = this.sent.length
-    this.server.onDatagram(encodeRendezvous(message), ip, port, this.datagrams)
+    const bytes = encodeRendezvous(message)
+    this.server.onDatagram(bytes, ip, port, this.datagrams)
+    bytes.fill(0xff) // As the next datagram may do.
     await this.settled()
     return this.sent.slice(before).map(({ message: answer }) => answer)
   }

@@ -1,10 +1,12 @@
 import { formatEndpoint } from '@tryst/protocol'
-import type { LimitName, RendezvousEvents } from '@tryst/rendezvous'
+import type { Contradicting, LimitName, RendezvousEvents } from '@tryst/rendezvous'
 import type { Logger } from '@tryst/service'
 import type { ConnectionLimit } from '@tryst/transport'
 
 /** How often one limit is written to the log at most. */
 const LIMIT_LOG_EVERY_MS = 60_000
+/** Ids that are logged within `LIMIT_LOG_EVERY_MS` at most. */
+const MAX_CONTRADICTIONS_LOGGED = 100
 
 /** Limits of the core, and those of the connections. */
 export type HbbsLimit = LimitName | ConnectionLimit
@@ -24,6 +26,7 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
 
 /** Writes what happens to the log; limits once a minute each, with the number of times. */
 export class EventLog implements RendezvousEvents {
+  #contradicted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
   readonly #limits = new Map<HbbsLimit, { readonly sinceMs: number; times: number }>()
 
   constructor(
@@ -36,6 +39,21 @@ export class EventLog implements RendezvousEvents {
 
   uuidMismatch: RendezvousEvents['uuidMismatch'] = (id, from) =>
     this.log.warn({ id, from: formatEndpoint(from) }, `Peer ${printable(id)} uuid mismatch`)
+
+  /** Each id once a minute, since devices repeat themselves. */
+  identityContradicted: RendezvousEvents['identityContradicted'] = (id, from, registering, stored) => {
+    const nowMs = performance.now()
+    if (nowMs - this.#contradicted.sinceMs >= LIMIT_LOG_EVERY_MS)
+      this.#contradicted = { sinceMs: nowMs, ids: new Set() }
+    const { ids } = this.#contradicted
+    if (ids.has(id) || ids.size >= MAX_CONTRADICTIONS_LOGGED) return
+    ids.add(id)
+    const remedy = 'find out which of the two devices has the id, and import its record with --replace'
+    this.log.error(
+      { id, from: formatEndpoint(from), registering: sideOf(registering), stored: sideOf(stored), remedy },
+      `Peer ${printable(id)} is stored with another uuid or key than was acknowledged`,
+    )
+  }
 
   /** Its form is stable: docs/operating.md, fail2ban. */
   keyMismatch: RendezvousEvents['keyMismatch'] = (id, from) =>
@@ -67,6 +85,12 @@ export class EventLog implements RendezvousEvents {
     this.log.warn({ limit, source, times: (seen?.times ?? 0) + 1, remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
   }
 }
+
+const sideOf = ({ uuid, publicKey, ip }: Contradicting) => ({
+  ip,
+  uuid: printable(Buffer.from(uuid).toString('latin1')),
+  publicKey: Buffer.from(publicKey).toString('base64'),
+})
 
 /** A stranger's text in a log line: no control characters, no length to speak of. */
 function printable(text: string): string {

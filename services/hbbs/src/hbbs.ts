@@ -9,6 +9,7 @@ import {
   isLoopback,
   type Reception,
   type RelayDirectory,
+  type RelayTickets,
   type RendezvousEvents,
   RendezvousServer,
   type RendezvousSettings,
@@ -43,6 +44,7 @@ export interface HbbsParts {
   readonly identities: IdentityStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
+  readonly tickets: RelayTickets
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
   readonly onUnresolvedRelays: (relays: readonly string[]) => void

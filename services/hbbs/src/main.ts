@@ -1,3 +1,4 @@
+import { noTickets } from '@tryst/rendezvous'
 import {
   createLogger,
   createMetrics,
@@ -44,6 +45,7 @@ try {
     identities,
     cluster: new LoneNode(),
     announcedRelays: new InProcessRelayDirectory(Date.now),
+    tickets: noTickets,
     signer: keys.signer,
     events,
     onUnresolvedRelays: (relays) =>

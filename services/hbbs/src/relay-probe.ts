@@ -38,10 +38,22 @@ export async function resolvable(relays: readonly string[]): Promise<string[]> {
   return found.filter((relay) => relay !== undefined)
 }
 
+/** Those of the relays that accept connections, the quickest first. */
+async function inOrderOfAnswers(relays: readonly string[]): Promise<string[]> {
+  const live: string[] = []
+  await Promise.all(
+    relays.map(async (relay) => {
+      if (await acceptsConnections(relay)) live.push(relay)
+    }),
+  )
+  return live
+}
+
 /**
  * Keeps a relay list to those that are up: with more than one entry each is tried by a TCP connection every 3 s. The
  * live ones are offered in the order in which they answered; while none answers the last live list stays. A relay whose
- * name cannot be resolved is not offered until it can.
+ * name cannot be resolved is not offered until it can. Without a list announced relays are tried in the same way while
+ * nobody can say whether they still renew what they announced.
  */
 export class RelayProbe {
   #timer: NodeJS.Timeout | undefined
@@ -69,6 +81,7 @@ export class RelayProbe {
     this.#running = true
     // The list may be replaced meanwhile; the chooser takes only what is in it.
     this.relays.setLive(await this.#liveOf(this.relays.configured))
+    this.relays.setReachable(await inOrderOfAnswers(this.relays.unconfirmed))
     this.#running = false
   }
 
@@ -77,12 +90,6 @@ export class RelayProbe {
       const isMissing = configured.length === 1 && this.relays.live.length === 0
       return isMissing && this.#rounds++ % ROUNDS_BETWEEN_LOOKUPS === 0 ? resolvable(configured) : []
     }
-    const live: string[] = []
-    await Promise.all(
-      configured.map(async (relay) => {
-        if (await acceptsConnections(relay)) live.push(relay)
-      }),
-    )
-    return live
+    return inOrderOfAnswers(configured)
   }
 }

@@ -1,0 +1,147 @@
+import type { Cluster, PushOutcome } from './cluster.ts'
+import type { ClientConnection, Clock } from './connection.ts'
+import type { Counters, RequestOutcome } from './counters.ts'
+import type { RendezvousEvents } from './events.ts'
+import { type IdentityStore, StoreUnavailableError } from './identity-store.ts'
+import type { IssuedTickets } from './issued-tickets.ts'
+import type { NodeId, PeerId } from './peer-identity.ts'
+import type { Presence, PresenceTable } from './presence-table.ts'
+
+/** Devices speak up every 15 s: one that was heard of longer ago may have turned to another node. */
+const HEARD_LATELY_MS = 17_000
+
+/** Where a device was found. */
+export interface Found {
+  readonly node: NodeId | 'here'
+  readonly ip: string
+  push(message: Uint8Array): PushOutcome | Promise<PushOutcome>
+}
+
+export type Refusal = 'unknown_id' | 'offline'
+
+/** A controller's request that is allowed; what is left is to find the device and to tell it. */
+export interface DeviceRequest {
+  readonly initiator: ClientConnection
+  readonly id: PeerId
+  /** Of the relayed session, where the controller named it. */
+  readonly uuid: string
+  refuse(refusal: Refusal): void
+  /** What the device is sent; undefined: the request was refused meanwhile. */
+  compose(found: Found): { readonly bytes: Uint8Array; readonly outcome: RequestOutcome } | undefined
+}
+
+export interface DeviceRequestsParts {
+  readonly identities: IdentityStore
+  readonly cluster: Cluster
+  readonly presence: PresenceTable
+  readonly tickets: IssuedTickets
+  readonly counters: Counters
+  readonly events: RendezvousEvents
+  readonly clock: Clock
+  readonly idMaxBytes: number
+  /** Sends to a device that this node holds. */
+  readonly pushLocally: (id: PeerId, message: Uint8Array) => PushOutcome
+}
+
+/** Brings requests to devices, on whichever node they are (docs/protocol.md, introduction). */
+export class DeviceRequests {
+  constructor(private readonly parts: DeviceRequestsParts) {}
+
+  /** One that this node hears is asked without waiting for anything. */
+  send(request: DeviceRequest): void {
+    const { presence, clock, cluster } = this.parts
+    const { id } = request
+    const nowMs = clock()
+    const here = presence.find(id, nowMs)
+    if (here?.online && (cluster.isAlone || nowMs - here.lastSeenMs <= HEARD_LATELY_MS)) {
+      return this.#prepare(request, this.#foundHere(id, here))
+    }
+    this.#find(id, here?.online ? this.#foundHere(id, here) : undefined)
+      .then((found) => {
+        if (typeof found === 'string') request.refuse(found)
+        else this.#prepare(request, found)
+      })
+      .catch((error: unknown) => this.#giveUp(error))
+  }
+
+  #foundHere(id: PeerId, { ip }: Presence): Found {
+    return { node: 'here', ip, push: (message) => this.parts.pushLocally(id, message) }
+  }
+
+  /** @param here where to turn when no other node has the device, or none can be asked */
+  async #find(id: PeerId, here: Found | undefined): Promise<Found | Refusal> {
+    const { identities, idMaxBytes } = this.parts
+    if (id === '' || id.length > idMaxBytes) return 'unknown_id'
+    try {
+      const found = (await this.#findElsewhere(id)) ?? here
+      if (found) return found
+    } catch (error) {
+      if (here && error instanceof StoreUnavailableError) return here
+      throw error
+    }
+    return (await identities.find(id)) ? 'offline' : 'unknown_id'
+  }
+
+  async #findElsewhere(id: PeerId): Promise<Found | undefined> {
+    const { cluster } = this.parts
+    if (cluster.isAlone) return undefined
+    const [location] = await cluster.locate([id])
+    return location && { ...location, push: (message) => cluster.push(location.node, id, message) }
+  }
+
+  /** Lets the other nodes and the relays know before the device does, whose answer may be quick. */
+  #prepare(request: DeviceRequest, found: Found): void {
+    const { cluster, tickets, events } = this.parts
+    const known = cluster.awaitAnswers(request.initiator.remote.ip)
+    const ticket = tickets.issue(request.uuid, request.id)
+    if (!known && !ticket) return this.#push(request, found, 'first')
+    // Where it can't be told, nodes and relays ask one another.
+    Promise.all([known?.catch((error: unknown) => events.unavailable('request', error)), ticket])
+      .then(() => this.#push(request, found, 'first'))
+      .catch((error: unknown) => this.#giveUp(error))
+  }
+
+  #push(request: DeviceRequest, found: Found, attempt: 'first' | 'last'): void {
+    const { counters, events } = this.parts
+    // What is noted for a connection that has gone would never be cleared away.
+    if (request.initiator.isClosed) {
+      counters.requests.initiator_gone++
+      return
+    }
+    const push = request.compose(found)
+    if (!push) return
+    const settle = (pushed: PushOutcome): void | Promise<void> => {
+      if (pushed === 'pushed') counters.requests[push.outcome]++
+      else if (pushed === 'silent') request.refuse('offline')
+      else if (attempt === 'first') return this.#followUp(request, found)
+      else counters.requests.node_unavailable++
+    }
+    const pushed = found.push(push.bytes)
+    const settled =
+      typeof pushed === 'string'
+        ? settle(pushed)
+        : pushed.then(settle, (error: unknown) => {
+            // Its node may have pushed it: silence lets the client ask again.
+            counters.requests.node_unavailable++
+            events.unavailable('request', error)
+          })
+    settled?.catch((error: unknown) => this.#giveUp(error))
+  }
+
+  /** The device is not where it was found: it may have moved a moment ago. */
+  async #followUp(request: DeviceRequest, former: Found): Promise<void> {
+    const { presence, clock, counters } = this.parts
+    const here = presence.find(request.id, clock())
+    const found = here?.online ? this.#foundHere(request.id, here) : await this.#findElsewhere(request.id)
+    if (!found) request.refuse('offline')
+    else if (found.node === former.node) counters.requests.node_unavailable++
+    else this.#push(request, found, 'last')
+  }
+
+  /** Silence lets the client ask again; a false "offline" would be final. */
+  #giveUp(error: unknown): void {
+    if (!(error instanceof StoreUnavailableError)) throw error
+    this.parts.counters.requests.store_unavailable++
+    this.parts.events.unavailable('request', error)
+  }
+}
