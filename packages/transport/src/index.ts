@@ -7,6 +7,7 @@ export {
 } from './framed-tcp.ts'
 export type { HalfGuard } from './half-guard.ts'
 export type { SocketReading } from './socket-reading.ts'
+export { StreamHalf } from './stream-half.ts'
 export { TcpHalfListener, type TcpHalfListenerOptions } from './tcp-half-listener.ts'
 export { serveTextConsole } from './text-console.ts'
 export { type DatagramSender, type UdpOptions, UdpPort } from './udp-socket.ts'

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** How long a receiver may take for what was written before the end. */
 const FLUSH_MS = 60_000
@@ -13,7 +13,7 @@ const LINGER_MS = 1_000
  * Ends a connection after what was written has left, and forgets it soon afterwards, whatever the other side does. The
  * caller goes on reading and throws away what it reads.
  */
-export function closeSoftly(socket: Socket): void {
+export function closeSoftly(socket: Duplex): void {
   if (socket.destroyed) return
   socket.end()
   let timer = setTimeout(() => socket.destroy(), socket.writableLength > 0 ? FLUSH_MS : LINGER_MS)
