@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
 import { IdleWatch } from './idle-watch.ts'
-import { listenPerFamily, portOf } from './listen-everywhere.ts'
+import { type ListenPlace, listenPerFamily, portOf } from './listen-everywhere.ts'
 
 /** What becomes of the connections of a listener whose messages have frames. */
 export interface FramedTcpHandler {
@@ -13,10 +13,7 @@ export interface FramedTcpHandler {
   onClose(connection: FramedTcpConnection): void
 }
 
-export interface FramedTcpOptions {
-  readonly port: number
-  /** Listen on exactly this address; undefined: on all, of both families where there are two. */
-  readonly bind: string | undefined
+export interface FramedTcpOptions extends ListenPlace {
   /** A larger frame ends the connection when its header has arrived. */
   readonly maxFrameBytes: number
   /** Until the first whole message, however slowly it trickles. */
@@ -161,7 +158,7 @@ export class FramedTcpListener {
     const listener = new FramedTcpListener(options)
     // Half open, since we end connections ourselves: Node's own way takes a shutdown more.
     const create = () => createServer({ allowHalfOpen: true }, (socket) => listener.#accept(socket, options))
-    listener.#servers = await listenPerFamily(create, options.port, options.bind)
+    listener.#servers = await listenPerFamily(create, options)
     for (const server of listener.#servers) server.on('error', options.onError)
     return listener
   }

@@ -2,14 +2,11 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { normaliseIp } from '@tryst/protocol'
 import { sourcePrefix } from '@tryst/rendezvous'
 import type { HalfGuard } from './half-guard.ts'
-import { listenEverywhere, portOf } from './listen-everywhere.ts'
+import { type ListenPlace, listenEverywhere, portOf } from './listen-everywhere.ts'
 import type { SocketReading } from './socket-reading.ts'
 import { TcpHalf } from './tcp-half.ts'
 
-export interface TcpHalfListenerOptions {
-  readonly port: number
-  /** Listen on exactly this address; undefined: on all. */
-  readonly bind: string | undefined
+export interface TcpHalfListenerOptions extends ListenPlace {
   readonly reading: SocketReading
   readonly guard: HalfGuard
   /** Whether connections from this address are closed without a word. */
@@ -37,7 +34,7 @@ export class TcpHalfListener {
       reading = half.reading
       options.onPortable()
     })
-    await listenEverywhere(server, options.port, options.bind)
+    await listenEverywhere(server, options)
     server.on('error', options.onError)
     return new TcpHalfListener(server)
   }

@@ -42,7 +42,7 @@ export class UdpBatchSocket implements DatagramSender, FamilySocket {
     const calls = await loadUdpCalls()
     const packed = packIpv4(address)
     if (!calls || packed === NOT_IPV4) return undefined
-    const fd = calls.openBound(packed, options.port)
+    const fd = calls.openBound(packed, options.port, options.reusePort ?? false)
     if (fd === undefined) return undefined
     const socket = createSocket({
       type: 'udp4',

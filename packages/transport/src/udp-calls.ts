@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 /** The system's own calls on UDP sockets, with its results: -1 and an error number when they fail. */
 export interface UdpCalls {
   /** @returns the descriptor of an IPv4 socket that is bound; undefined when there is none, for whatever reason */
-  openBound(packedIp: number, port: number): number | undefined
+  openBound(packedIp: number, port: number, reusePort: boolean): number | undefined
   /** Nobody else may bind the port while this socket has it. */
   refuseReuse(fd: number): void
   close(fd: number): void
@@ -20,6 +20,7 @@ const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
+const SO_REUSEPORT = 15
 const ADDRESS_BYTES = 16
 /** Node takes no descriptor 0, and those of the standard streams are not for sockets. */
 const FIRST_USABLE_FD = 3
@@ -65,7 +66,7 @@ function bindCalls(koffi: Koffi): UdpCalls {
   const sendmmsg = libc.func('int sendmmsg(int, uintptr_t, unsigned int, int)')
 
   return {
-    openBound: (packedIp, port) => {
+    openBound: (packedIp, port, reusePort) => {
       const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
       if (fd < 0) return undefined
       const address = Buffer.alloc(ADDRESS_BYTES)
@@ -75,6 +76,7 @@ function bindCalls(koffi: Koffi): UdpCalls {
       // Nothing is received or sent by calls for no datagrams; a sandbox that forbids the calls says so.
       const isUsable =
         fd >= FIRST_USABLE_FD &&
+        (!reusePort || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, Buffer.of(1, 0, 0, 0), 4) === 0) &&
         bind(fd, address, ADDRESS_BYTES) === 0 &&
         recvmmsg(fd, 0, 0, 0, 0) === 0 &&
         sendmmsg(fd, 0, 0, 0) === 0

@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import type { ListenPlace } from './listen-everywhere.ts'
 import { UdpBatchSocket } from './udp-batch-socket.ts'
 
 /** Where datagrams leave; fits the port of the core. */
@@ -7,10 +8,7 @@ export interface DatagramSender {
   send(payload: Uint8Array, ip: string, port: number): void
 }
 
-export interface UdpOptions {
-  readonly port: number
-  /** Listen on exactly this address; undefined: on all, of both families where there are two. */
-  readonly bind: string | undefined
+export interface UdpOptions extends ListenPlace {
   /** Kernel receive buffer in bytes; a few hundred datagrams in flight overflow the usual default. */
   readonly receiveBufferBytes: number
   /**
@@ -99,6 +97,7 @@ class PortableSocket implements FamilySocket {
     const socket = createSocket({
       type,
       ipv6Only: type === 'udp6',
+      reusePort: options.reusePort ?? false,
       // Only address literals are sent to; the default takes a turn of the event loop even for those.
       lookup: (host, _options, done) => done(null, host, family),
     })

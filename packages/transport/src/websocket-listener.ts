@@ -1,4 +1,5 @@
 import { IdleWatch } from './idle-watch.ts'
+import type { ListenPlace } from './listen-everywhere.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { WebSocketUpgrades } from './websocket-upgrades.ts'
 
@@ -12,10 +13,7 @@ export interface WebSocketHandler {
   onClose(connection: WebSocketConnection): void
 }
 
-export interface WebSocketListenerOptions {
-  readonly port: number
-  /** Listen on exactly this address; undefined: on all, of both families where there are two. */
-  readonly bind: string | undefined
+export interface WebSocketListenerOptions extends ListenPlace {
   /** A longer message ends the connection when its header has arrived. */
   readonly maxMessageBytes: number
   /** Until the end of the upgrade, and again until the first message, however slowly they trickle. */

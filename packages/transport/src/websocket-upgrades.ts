@@ -4,13 +4,10 @@ import { type Endpoint, normaliseIp } from '@tryst/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { ConnectionGuard, type Displaceable } from './connection-guard.ts'
 import { forwardedEndpoint } from './forwarded-address.ts'
-import { listenEverywhere, portOf } from './listen-everywhere.ts'
+import { type ListenPlace, listenEverywhere, portOf } from './listen-everywhere.ts'
 import { addressMatcher } from './trusted-addresses.ts'
 
-export interface WebSocketUpgradesOptions {
-  readonly port: number
-  /** Listen on exactly this address; undefined: on all. */
-  readonly bind: string | undefined
+export interface WebSocketUpgradesOptions extends ListenPlace {
   /** Until the end of the upgrade, however slowly it trickles. */
   readonly upgradeTimeoutMs: number
   /** A longer message ends the connection when its header has arrived. */
@@ -96,7 +93,7 @@ export class WebSocketUpgrades {
     server.on('clientError', (_error, socket) => socket.destroy())
     server.on('upgrade', (request, socket, head) => upgrades.#upgrade(request, socket as Socket, head))
     upgrades.#webSockets.on('wsClientError', (_error, socket) => socket.destroy())
-    await listenEverywhere(server, options.port, options.bind)
+    await listenEverywhere(server, options)
     server.on('error', options.onError)
     return upgrades
   }
