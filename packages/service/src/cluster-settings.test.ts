@@ -87,8 +87,8 @@ describe('settings of several nodes', () => {
   it('name relays by network', () => {
     const { config } = parsed(parseHbbsConfig, { RELAY_RULES: '192.168.0.0/16=192.168.1.5:21117, ::1=[::1]:21117' })
     expect(config.relayRules).toEqual([
-      { network: '192.168.0.0/16', relay: '192.168.1.5:21117' },
-      { network: '::1/128', relay: '[::1]:21117' },
+      { cidr: '192.168.0.0/16', relay: '192.168.1.5:21117' },
+      { cidr: '::1/128', relay: '[::1]:21117' },
     ])
     for (const wrong of ['192.168.0.0=', '=relay', 'lan=relay:1']) {
       expect(remediesFor(() => parsed(parseHbbsConfig, { RELAY_RULES: wrong }))).toHaveLength(1)

@@ -25,7 +25,13 @@ export {
   parseStandaloneConfig,
 } from './parse-config.ts'
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
-export { packageVersion, processInput, readConfigOrExit, TICKETS_FROM_PARENT } from './read-config.ts'
+export {
+  packageVersion,
+  processInput,
+  readConfigOrExit,
+  TICKETS_FROM_PARENT,
+  ticketsGoThroughParent,
+} from './read-config.ts'
 export { type ServiceEnd, ServiceProcess, type ServiceProcessOptions } from './service-process.ts'
 export type { ConfigOf, Flag, Setting, SettingsTable, Topic } from './setting.ts'
 export type { LogFormat, LogLevel } from './shared-settings.ts'

@@ -11,6 +11,10 @@ export const packageVersion: string = JSON.parse(
 /** Set by a parent that hands tickets of sessions from an ID server to the relay, over the channel to its children. */
 export const TICKETS_FROM_PARENT = 'TICKETS_FROM_PARENT'
 
+/** Whether this process has a parent that hands tickets on. */
+export const ticketsGoThroughParent = (): boolean =>
+  process.env[TICKETS_FROM_PARENT] === 'Y' && process.channel !== undefined
+
 function readFileIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -27,7 +31,7 @@ export const processInput = (): ConfigInput => ({
   cwd: process.cwd(),
   readFile: readFileIfThere,
   version: packageVersion,
-  ticketsFromParent: process.env[TICKETS_FROM_PARENT] === 'Y' && process.channel !== undefined,
+  ticketsFromParent: ticketsGoThroughParent(),
 })
 
 /**

@@ -18,6 +18,8 @@ export interface ServiceProcessOptions {
   /** Working directory: where the program keeps its files. */
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
+  /** What the program says over the channel to its parent, besides that it listens. */
+  readonly onMessage?: (message: unknown) => void
 }
 
 /**
@@ -31,7 +33,7 @@ export class ServiceProcess {
   readonly ended: Promise<ServiceEnd>
   readonly #child: ChildProcess
 
-  constructor({ name, program, args, folder, env }: ServiceProcessOptions) {
+  constructor({ name, program, args, folder, env, onMessage }: ServiceProcessOptions) {
     this.name = name
     const exitWithParent = fileURLToPath(new URL('./exit-with-parent.js', import.meta.url))
     const child = spawn(process.execPath, ['--import', exitWithParent, program, ...args], {
@@ -49,10 +51,16 @@ export class ServiceProcess {
     this.ready = new Promise((resolve, reject) => {
       child.on('message', (message) => {
         if (isReady(message)) resolve()
+        else onMessage?.(message)
       })
       this.ended.then((end) => reject(new Error(`${name} ${end.words}`)), reject)
     })
     this.ready.catch(() => {}) // Whoever waits for it is told; nobody has to.
+  }
+
+  /** Says something to the program over the channel; lost when it has ended. */
+  send(message: object): void {
+    if (this.#child.connected) this.#child.send(message, () => {})
   }
 
   signal(signal: NodeJS.Signals): void {

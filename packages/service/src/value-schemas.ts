@@ -140,7 +140,7 @@ export const redisUrl = read('redis://user:password@host:port/database, or redis
 
 /** `10.0.0.0/8=192.168.1.5:21117`: clients in the network are told that relay. */
 export interface NetworkRule {
-  readonly network: string
+  readonly cidr: string
   readonly relay: string
 }
 
@@ -153,7 +153,7 @@ export const networkRules = read(
       const cidr = network.includes('/') ? network : `${network}/${network.includes(':') ? 128 : 32}`
       if (!ipaddr.isValidCIDR(cidr)) return unfit(`'${network}' is no network`)
       if (!splitHostPort(relay)) return unfit(`'${relay}' is no relay`)
-      rules.push({ network: cidr, relay })
+      rules.push({ cidr, relay })
     }
     return Object.freeze(rules)
   },

@@ -21,7 +21,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     settings: {
       expectedKey,
       relayServers: config.relayServers,
-      relayRules: config.relayRules.map(({ network, relay }) => ({ cidr: network, relay })),
+      relayRules: config.relayRules,
       // Our own relay, where clients derive it themselves when they are told nothing.
       fallbackRelay: config.publicHost === undefined ? '' : withPort(config.publicHost, config.port + 1),
       relayPort: DEFAULT_RELAY_PORT,

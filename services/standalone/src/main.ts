@@ -9,6 +9,7 @@ import {
   parseStandaloneConfig,
   readConfigOrExit,
   ServiceProcess,
+  TICKETS_FROM_PARENT,
 } from '@tryst/service'
 import { clientAddresses } from './client-addresses.ts'
 import { metricsAddresses } from './metrics-addresses.ts'
@@ -26,8 +27,10 @@ const keyPair = await keyPairOrExit()
 const metrics = await metricsAddresses(config)
 
 const args = serviceArguments(process.argv.slice(2), config)
+const relay = start('hbbr', args.hbbr)
+const services = [start('hbbs', args.hbbs, handOnTicket), relay]
 const supervisor = new Supervisor({
-  services: [start('hbbs', args.hbbs), start('hbbr', args.hbbr)],
+  services,
   closeWithinMs: CLOSE_WITHIN_MS + config.hbbs.drainSeconds * 1000,
 })
 
@@ -64,9 +67,22 @@ async function keyPairOrExit(): Promise<LoadedKeyPair> {
   }
 }
 
-function start(name: 'hbbs' | 'hbbr', serviceArgs: readonly string[]): ServiceProcess {
+function start(
+  name: 'hbbs' | 'hbbr',
+  serviceArgs: readonly string[],
+  onMessage?: (message: unknown) => void,
+): ServiceProcess {
   const program = fileURLToPath(new URL(`../../${name}/bin/${name}`, import.meta.url))
-  return new ServiceProcess({ name, program, args: serviceArgs, folder: dataDir, env: process.env })
+  const env = { ...process.env, [TICKETS_FROM_PARENT]: config.hbbr.requireTicket ? 'Y' : 'N' }
+  return new ServiceProcess({
+    ...{ name, program, args: serviceArgs, folder: dataDir, env },
+    ...(onMessage && { onMessage }),
+  })
+}
+
+/** What the ID server has introduced, for a relay that serves nothing else. */
+function handOnTicket(message: unknown): void {
+  if (typeof message === 'object' && message !== null && 'ticket' in message) relay.send(message)
 }
 
 function greet(): void {
