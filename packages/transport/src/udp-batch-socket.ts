@@ -13,7 +13,7 @@ const MAX_CREDIT = 16
 /**
  * An IPv4 socket that receives and answers in batches. Node waits for it and reads the first datagram of a wake-up;
  * the others are taken with one call, and the answers to all of them leave with another. That takes under half of the
- * processor time of one call for each (docs/architecture.md, datagrams).
+ * processor time of one call for each (docs/architecture.md, deciding and doing).
  *
  * Node hands out 32 datagrams a turn of the event loop at most and each brings one batch at most, so that connections
  * have their turn too.
