@@ -6,6 +6,11 @@ export {
   RedisUnreachableError,
   type ScriptCall,
 } from './redis-connection.ts'
+export {
+  type RedisIdentityEvents,
+  RedisIdentityStore,
+  type RedisIdentityStoreOptions,
+} from './redis-identity-store.ts'
 export type { RedisReply } from './redis-lane.ts'
 export { defineScript, type RedisScript } from './redis-script.ts'
 export {

@@ -50,7 +50,8 @@ export class RedisConnection {
   readonly counters: LaneCounters = { commands: 0, timeouts: 0, refusedQueueFull: 0, refusedAway: 0 }
   readonly #clock = new RedisClock()
   readonly #shards: Shards
-  readonly #timeoutMs: number
+  /** How long a command may take. */
+  readonly timeoutMs: number
   readonly #listeners = new Set<(event: RedisEvent) => void>()
   readonly #known = new Map<RedisLane, KnownServer>()
   #epoch: string | undefined
@@ -60,9 +61,9 @@ export class RedisConnection {
   private constructor(settings: RedisSettings, label: string) {
     this.settings = settings
     this.keys = new RedisKeys(settings.prefix)
-    this.#timeoutMs = settings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS
+    this.timeoutMs = settings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS
     const limits = {
-      commandTimeoutMs: this.#timeoutMs,
+      commandTimeoutMs: this.timeoutMs,
       maxQueued: settings.maxQueuedCommands ?? DEFAULT_MAX_QUEUED_COMMANDS,
     }
     const handlers: LaneHandlers = {
@@ -71,7 +72,7 @@ export class RedisConnection {
       epochKey: this.keys.epoch(),
       onUp: (lane, probe) => this.#laneUp(lane, probe),
       onAway: (lane, reason) => this.#laneAway(lane, reason),
-      onFailover: () => this.#suspectLoss('slots have gone to another server of the Cluster'),
+      onFailover: () => this.suspectLoss('slots have gone to another server of the Cluster'),
     }
     this.#shards =
       settings.cluster.length === 0
@@ -188,7 +189,7 @@ export class RedisConnection {
   }
 
   /** Runs one script; its deadline is when we give it up. */
-  async run(call: ScriptCall, timeoutMs = this.#timeoutMs): Promise<RedisReply> {
+  async run(call: ScriptCall, timeoutMs = this.timeoutMs): Promise<RedisReply> {
     const [reply] = await this.runAll([call], timeoutMs)
     if (reply instanceof Error) throw reply
     return reply ?? null
@@ -197,7 +198,7 @@ export class RedisConnection {
   /** Runs scripts at once, one pipeline for each primary; answers stand in the order of the calls. */
   async runAll(
     calls: readonly ScriptCall[],
-    timeoutMs = this.#timeoutMs,
+    timeoutMs = this.timeoutMs,
   ): Promise<(RedisReply | StoreUnavailableError)[]> {
     const startedMs = performance.now()
     const deadline = this.deadlineIn(timeoutMs)
@@ -219,13 +220,13 @@ export class RedisConnection {
   /** Sends commands at once, one pipeline for each primary; answers stand in the order of the commands. */
   async pipelined(
     commands: readonly KeyedCommand[],
-    timeoutMs = this.#timeoutMs,
+    timeoutMs = this.timeoutMs,
   ): Promise<(RedisReply | StoreUnavailableError)[]> {
     return (await this.#pipelined(commands, timeoutMs)).map(failureOf)
   }
 
   /** One command. */
-  async command(command: KeyedCommand, timeoutMs = this.#timeoutMs): Promise<RedisReply> {
+  async command(command: KeyedCommand, timeoutMs = this.timeoutMs): Promise<RedisReply> {
     const [reply] = await this.pipelined([command], timeoutMs)
     if (reply instanceof Error) throw reply
     return reply ?? null
@@ -238,8 +239,18 @@ export class RedisConnection {
 
   /** The epoch that stands in Redis, from a script that reads it anyway. */
   noteEpoch(epoch: string): void {
-    if (this.#epoch !== undefined && this.#epoch !== epoch) this.#suspectLoss('the epoch is another one')
+    if (this.#epoch !== undefined && this.#epoch !== epoch) this.suspectLoss('the epoch is another one')
     this.#epoch = epoch
+  }
+
+  /** Something that was acknowledged is missing in Redis. */
+  suspectLoss(reason: string): void {
+    this.#emit({ kind: 'lost-data-suspected', reason })
+  }
+
+  /** A server of a Cluster has said that a key is elsewhere now. */
+  moved(): Promise<void> {
+    return this.#shards.moved()
   }
 
   /** Drops what waits for answers. May be called twice. */
@@ -254,10 +265,9 @@ export class RedisConnection {
     const startedMs = performance.now()
     const replies = await this.#spread(commands, timeoutMs)
     const moved = commands.flatMap((_, index) => (isReply(replies[index], 'MOVED') ? [index] : []))
-    const [first] = moved
-    if (first === undefined) return replies
+    if (moved.length === 0) return replies
     // The server has done nothing: this is no second run.
-    await this.#shards.moved(String(replies[first]))
+    await this.#shards.moved()
     const again = await this.#spread(
       moved.map((index) => commands[index] as KeyedCommand),
       Math.max(1, timeoutMs - (performance.now() - startedMs)),
@@ -307,7 +317,7 @@ export class RedisConnection {
           : known.replicationId !== replicationId
             ? 'Redis has another replication id'
             : undefined
-    if (reason !== undefined) this.#suspectLoss(reason)
+    if (reason !== undefined) this.suspectLoss(reason)
     const before = this.#epoch
     if (epoch !== undefined) {
       if (reason === undefined) this.noteEpoch(epoch)
@@ -322,16 +332,13 @@ export class RedisConnection {
     if (lane === this.#home) this.#emit({ kind: 'away', reason })
   }
 
-  #suspectLoss(reason: string): void {
-    this.#emit({ kind: 'lost-data-suspected', reason })
-  }
-
   #emit(event: RedisEvent): void {
     for (const listener of [...this.#listeners]) listener(event)
   }
 }
 
-function scriptCommand(
+/** `deadline` is in Redis' time. */
+export function scriptCommand(
   { script, keys, args, replies = 'text' }: ScriptCall,
   deadline: number,
   name: 'EVAL' | 'EVALSHA',
@@ -342,7 +349,8 @@ function scriptCommand(
   return { key, name, args: [body, keys.length, ...keys, deadline, ...args], replies }
 }
 
-function isReply(reply: RedisReply | Error | undefined, code: string): boolean {
+/** An error reply of this code. */
+export function isReply(reply: RedisReply | Error | undefined, code: string): boolean {
   return reply instanceof Error && reply.message.startsWith(code)
 }
 

@@ -8,8 +8,8 @@ export interface Shards {
   /** Undefined while nobody is known to hold it. */
   laneFor(key: string): RedisLane | undefined
   lanes(): readonly RedisLane[]
-  /** The answer `MOVED slot host:port` came in. */
-  moved(reply: string): Promise<void>
+  /** A server has said that it does not hold a key: looks up who does. */
+  moved(): Promise<void>
   close(): void
 }
 
