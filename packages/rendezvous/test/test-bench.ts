@@ -11,30 +11,36 @@ import type { ClientConnection, DatagramPort } from '../src/connection.ts'
 import type { RendezvousEvents } from '../src/events.ts'
 import {
   type FoundIdentity,
+  type IdentityStanding,
   type IdentityStore,
   type NewPeerIdentity,
   StoreUnavailableError,
 } from '../src/identity-store.ts'
 import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
 import { noTickets } from '../src/relay-tickets.ts'
-import { RendezvousServer } from '../src/rendezvous-server.ts'
+import { type RendezvousPorts, RendezvousServer } from '../src/rendezvous-server.ts'
 import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
 
-/** Identities in a Map; `failing` makes every call fail, as a store that is away. */
+/** Identities in a Map; `failing` makes every call fail, as a store that is away; `pause` comes before each answer. */
 export class MemoryIdentities implements IdentityStore {
+  pause: Promise<void> | undefined
+  standing: IdentityStanding = 'certain'
   readonly rows = new Map<PeerId, FoundIdentity>()
   failing = false
   writes = 0
 
   async find(id: PeerId) {
+    await this.pause
     this.#check()
-    return this.rows.get(id)
+    const row = this.rows.get(id)
+    return row && { ...row, standing: this.standing }
   }
 
   async create(identity: NewPeerIdentity) {
+    await this.pause
     this.#check()
     const taken = this.rows.get(identity.id)
-    if (taken) return { created: false, identity: taken }
+    if (taken) return { created: false, identity: { ...taken, standing: this.standing } }
     const stored = { ...copyOf(identity), guid: new Uint8Array(16), standing: 'certain' as const }
     this.rows.set(identity.id, stored)
     this.writes++
@@ -44,7 +50,7 @@ export class MemoryIdentities implements IdentityStore {
   async update(current: PeerIdentity, change: { publicKey: Uint8Array; ip: string }) {
     this.#check()
     const stored = this.rows.get(current.id)
-    if (stored !== current) return false
+    if (stored?.publicKey !== current.publicKey) return false
     this.rows.set(current.id, { ...stored, publicKey: Uint8Array.from(change.publicKey), ip: change.ip })
     this.writes++
     return true
@@ -113,7 +119,7 @@ export class TestBench {
   readonly server: RendezvousServer
   #random = 1
 
-  constructor(settings: Partial<RendezvousSettings> = {}) {
+  constructor(settings: Partial<RendezvousSettings> = {}, ports: Partial<RendezvousPorts> = {}) {
     const note =
       (name: string) =>
       (...details: unknown[]) =>
@@ -156,6 +162,7 @@ export class TestBench {
         clock: () => this.nowMs,
         random: () => (this.#random = (this.#random * 1_664_525 + 1_013_904_223) >>> 0),
         asciiText: (bytes, start, end) => String.fromCharCode(...bytes.subarray(start, end)),
+        ...ports,
       },
     )
     void this.server.start(this.datagrams)
