@@ -39,6 +39,8 @@ interface Session {
   second: Arrival | undefined
   /** `may-hold`: the broker may have given the first half a place, or another half to join. */
   place: 'none' | 'may-hold'
+  /** Two others were about to meet when the broker was asked last. */
+  isBusy: boolean
   pauseMs: number
   timer: Timer | undefined
   joins: number
@@ -88,7 +90,7 @@ export class BrokeredHalves {
     }
     this.#unticketed.add(half)
     half.timer?.cancel()
-    half.timer = this.#clock.after(this.#settings.ticketMs, () => this.#host.turnAway(half, 'no_ticket'))
+    half.timer = this.#clock.after(this.#settings.ticketMs, () => this.#tooLate(half))
     half.wait()
     if (session) session.second = half
     else this.#begin(half)
@@ -124,6 +126,7 @@ export class BrokeredHalves {
       first,
       second: undefined,
       place: 'none',
+      isBusy: false,
       pauseMs: FIRST_PAUSE_MS,
       timer: undefined,
       joins: 0,
@@ -146,10 +149,12 @@ export class BrokeredHalves {
         this.#settle(session, meeting.device)
         return
       case 'join':
-        await this.#join(session, meeting)
+        await this.#join(session, { node: meeting.node, half: meeting.half })
         return
       case 'no-ticket':
+      case 'busy':
         session.place = 'none'
+        session.isBusy = meeting.kind === 'busy'
         this.#unticketed.hasNoTicket(first)
         this.#askAgainLater(session)
         return
@@ -211,6 +216,7 @@ export class BrokeredHalves {
     }
     if (session.second) this.#host.turnAway(session.second, 'ticket_used')
     this.#forget(session)
+    this.#broker.met(first.uuid)
     this.#host.pairAcross(first, remote)
   }
 
@@ -221,6 +227,10 @@ export class BrokeredHalves {
       this.#host.brokerFailed(error)
       return undefined
     }
+  }
+
+  #tooLate(half: Arrival): void {
+    this.#host.turnAway(half, this.#sessions.get(half.uuid)?.isBusy ? 'ticket_used' : 'no_ticket')
   }
 
   #askAgainLater(session: Session): void {

@@ -30,7 +30,9 @@ export type Meeting =
   | { readonly kind: 'no-ticket' }
   /** The ticket is for another device than the half names. */
   | { readonly kind: 'wrong-device' }
-  /** Both halves of the session have come already. */
+  /** Two halves are about to meet: this one is not needed, unless they fail to. Worth asking again. */
+  | { readonly kind: 'busy' }
+  /** Two halves have met already. */
   | { readonly kind: 'used' }
   /** Nobody can be asked. */
   | { readonly kind: 'unavailable' }
@@ -47,7 +49,7 @@ export interface SessionBroker {
    * the same half, and answers within a second or so; what goes wrong is `unavailable`.
    */
   meet(half: MeetingHalf): Promise<Meeting>
-  /** Both halves have met on this relay: nobody else is let in. */
+  /** Two halves have met, here or by a stream from here: nobody else is let in. */
   met(uuid: string): void
   /**
    * The half has gone, and with it what `meet` gave it: the waiting place, or the half that it was to join, which waits

@@ -19,6 +19,8 @@ describe('a ticket', () => {
     expect(tickets.outstanding()).toBe(1)
     expect(meet('one', 'b')).toEqual({ kind: 'wait', device: DEVICE })
     expect(meet('two', 'a', { device: DEVICE })).toEqual({ kind: 'join', node: 'one', half: 'b' })
+    expect(tickets.outstanding()).toBe(1)
+    tickets.met('x')
     expect(tickets.outstanding()).toBe(0)
   })
 
@@ -27,7 +29,7 @@ describe('a ticket', () => {
     tickets.issue('x', DEVICE)
     for (let i = 0; i < 2; i++) expect(meet('one', 'b').kind).toBe('wait')
     for (let i = 0; i < 2; i++) expect(meet('two', 'b').kind).toBe('join')
-    expect(meet('three', 'b').kind).toBe('used')
+    expect(meet('three', 'b').kind).toBe('busy')
   })
 
   it('is needed, and for the device that the half names', () => {
@@ -44,9 +46,10 @@ describe('a ticket', () => {
       tickets.issue('x', DEVICE)
       meet('one', 'b')
       if (isAcross) meet('two', 'a')
-      else tickets.met('x')
+      expect(meet('three', 'c').kind).toBe(isAcross ? 'busy' : 'join')
+      tickets.met('x')
       tickets.issue('x', DEVICE)
-      expect(meet('three', 'c').kind).toBe('used')
+      expect(meet('three', 'd').kind).toBe('used')
     }
   })
 

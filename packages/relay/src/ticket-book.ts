@@ -13,7 +13,7 @@ interface Ticket {
   waiting: HalfPlace | undefined
   /** The half that was sent to the one that waits. */
   joining: HalfPlace | undefined
-  /** Both halves met on one relay. */
+  /** Two halves have met. */
   isOver: boolean
 }
 
@@ -38,11 +38,11 @@ export class TicketBook {
     return this.#tickets.size
   }
 
-  /** Sessions issued since `sinceMs` whose halves have not both come. */
+  /** Sessions issued since `sinceMs` that have not come about. */
   outstanding(sinceMs = Number.NEGATIVE_INFINITY): number {
     this.#dropExpired()
     let count = 0
-    for (const ticket of this.#tickets.values()) if (ticket.issuedAt >= sinceMs && !isUsed(ticket)) count++
+    for (const ticket of this.#tickets.values()) if (ticket.issuedAt >= sinceMs && !ticket.isOver) count++
     return count
   }
 
@@ -76,7 +76,7 @@ export class TicketBook {
       ticket.waiting = { node, half: name }
       return { kind: 'wait', device: ticket.device }
     }
-    if (ticket.joining) return { kind: 'used' }
+    if (ticket.joining) return { kind: 'busy' }
     ticket.joining = { node, half: name }
     return joinOf(ticket.waiting)
   }
@@ -108,9 +108,6 @@ export class TicketBook {
     }
   }
 }
-
-const isUsed = ({ isOver, waiting, joining }: Ticket): boolean =>
-  isOver || (waiting !== undefined && joining !== undefined)
 
 const isPlaceOf = (place: HalfPlace | undefined, node: string, name: string): boolean =>
   place !== undefined && place.node === node && place.half === name
