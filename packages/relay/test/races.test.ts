@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import { AddressList } from '../src/address-list.ts'
 import { DEFAULT_BANDWIDTH } from '../src/bandwidth.ts'
+import { type Dial, SharedSessions, seeded } from '../src/contract/shared-sessions.ts'
 import { DEFAULT_RELAY_SETTINGS, Relay } from '../src/relay.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeHalf } from './fake-half.ts'
-import { type Dial, SharedSessions, seeded } from './shared-sessions.ts'
 
 const DEVICE = '123456789'
 const SEEDS = 1_000

@@ -1,7 +1,7 @@
-import type { Clock } from '../src/clock.ts'
-import type { RelayHalf } from '../src/relay-half.ts'
-import type { HalfPlace, Meeting, MeetingHalf, SessionBroker } from '../src/session-broker.ts'
-import { TicketBook } from '../src/ticket-book.ts'
+import type { Clock } from '../clock.ts'
+import type { RelayHalf } from '../relay-half.ts'
+import type { HalfPlace, Meeting, MeetingHalf, SessionBroker } from '../session-broker.ts'
+import { TicketBook } from '../ticket-book.ts'
 
 /** Numbers that look random and are the same at every run. */
 export function seeded(seed: number): () => number {
