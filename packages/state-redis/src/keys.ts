@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /**
  * Every key in Redis is built here. Keys that one script touches share a hash tag (`{...}`), so that they lie on one
  * shard of a Redis Cluster. Lifetimes and races: docs/state.md, Redis.
@@ -5,6 +7,8 @@
 
 /** Peers fall into this many buckets; the keys of a bucket lie on one shard. */
 export const PEER_BUCKETS = 256
+/** Clients take a uuid; any text will do. */
+const LONGEST_SESSION_NAME = 128
 
 const encoder = new TextEncoder()
 
@@ -29,7 +33,10 @@ export class RedisKeys {
     return `${this.prefix}{${peerBucket(id)}}:peer:${id}`
   }
 
-  /** Presence of a device. Hash: o (incarnation of the owner), i (ip), c (connection), v (version). Lives 1 h, renewed. */
+  /**
+   * Presence of a device. Hash: o (incarnation of the owner), i (ip), c (connection), v (version), n (number of the
+   * owner's step), po and pn (the owner before it, and the number of its step). Lives 1 h, renewed.
+   */
   presence(id: string): string {
     return `${this.prefix}{${peerBucket(id)}}:at:${id}`
   }
@@ -44,22 +51,27 @@ export class RedisKeys {
     return `${this.prefix}{nodes}:key`
   }
 
-  /** Leases of nodes. Sorted set: incarnation by end of lease (Redis' time, ms). */
+  /** Leases of nodes. Sorted set: incarnation by end of lease (Redis' time, ms). Entries go when they lapse. */
   nodes(): string {
     return `${this.prefix}{nodes}:leases`
   }
 
-  /** What nodes say of themselves. Hash: incarnation to JSON. Fields go with their leases. */
+  /** When each node last renewed its lease itself. Sorted set: incarnation by Redis' time, ms. Goes with the leases. */
+  nodeRenewals(): string {
+    return `${this.prefix}{nodes}:renewals`
+  }
+
+  /** What nodes say of themselves. Hash: incarnation to JSON. Goes with the leases. */
   nodeInfo(): string {
     return `${this.prefix}{nodes}:info`
   }
 
-  /** Leases of relays. Sorted set: incarnation by end of lease (Redis' time, ms). */
+  /** Leases of relays. Sorted set: address by end of lease (Redis' time, ms). Entries go when they lapse. */
   relays(): string {
     return `${this.prefix}{nodes}:relay-leases`
   }
 
-  /** What relays announce. Hash: incarnation to JSON. Fields go with their leases. */
+  /** What relays announce. Hash: address to JSON. Goes with the leases. */
   relayInfo(): string {
     return `${this.prefix}{nodes}:relays`
   }
@@ -71,6 +83,7 @@ export class RedisKeys {
 
   /** A session that an ID server introduced, and who of its halves waits where. Hash. 60 s. */
   session(uuid: string): string {
-    return `${this.prefix}{s${fnv1a(uuid) & 1023}}:session:${uuid}`
+    const name = uuid.length > LONGEST_SESSION_NAME ? createHash('sha256').update(uuid).digest('hex') : uuid
+    return `${this.prefix}{s${fnv1a(uuid) & 1023}}:session:${name}`
   }
 }

@@ -61,12 +61,7 @@ for _, relay in ipairs(redis.call('ZRANGEBYSCORE', relay_leases, '-inf', text(no
 end
 
 redis.call('SET', KEYS[6], ARGV[6], 'NX')
-return {
-  text(redis_time[1] * 1000000 + redis_time[2]),
-  redis.call('GET', KEYS[6]),
-  redis.call('HGETALL', infos),
-  redis.call('HGETALL', relay_infos),
-}
+return { redis.call('GET', KEYS[6]), redis.call('HGETALL', infos), redis.call('HGETALL', relay_infos) }
 `,
 )
 
