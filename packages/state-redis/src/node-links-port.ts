@@ -1,0 +1,35 @@
+import type { DeviceAnswer, NodeId, PeerId, PushOutcome } from '@tryst/rendezvous'
+
+/** Whom a question goes to: a process that has ended is not mistaken for the one that took its address. */
+export interface LinkTarget {
+  readonly incarnation: NodeId
+  /** `host:port` of its listener for other nodes. */
+  readonly address: string
+}
+
+/**
+ * Questions to other nodes, one by one. Each is answered or rejects within 200 ms, as when the node can't be reached;
+ * nothing is then known of what it did.
+ */
+export interface NodeLinksPort {
+  push(node: LinkTarget, id: PeerId, message: Uint8Array): Promise<PushOutcome>
+  /** The asking node holds the device under this version. */
+  forget(node: LinkTarget, id: PeerId, version: number): Promise<void>
+  /** For each id the IP that the node hears the device from. */
+  holds(node: LinkTarget, ids: readonly PeerId[]): Promise<readonly (string | undefined)[]>
+  answer(node: LinkTarget, answer: DeviceAnswer): Promise<boolean>
+  /** The device that the node introduced a session for within the last minute. */
+  ticketFor(node: LinkTarget, uuid: string): Promise<string | undefined>
+  /** Whether the node can use the shared store. */
+  hasStore(node: LinkTarget): Promise<boolean>
+}
+
+/** What a node answers to the same questions. */
+export interface LinkAnswers {
+  push(id: PeerId, message: Uint8Array): PushOutcome
+  forget(id: PeerId, version: number): void
+  holds(ids: readonly PeerId[]): readonly (string | undefined)[]
+  answer(answer: DeviceAnswer): Promise<boolean>
+  ticketFor(uuid: string): string | undefined
+  hasStore(): boolean
+}
