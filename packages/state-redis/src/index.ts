@@ -1,4 +1,7 @@
 export { PEER_BUCKETS, peerBucket, RedisKeys } from './keys.ts'
+export { NodeAnswers } from './node-answers.ts'
+export type { LinkAnswers, LinkTarget, NodeLinksPort } from './node-links-port.ts'
+export { RedisCluster, type RedisClusterParts } from './redis-cluster.ts'
 export {
   type KeyedCommand,
   RedisConnection,
@@ -12,7 +15,17 @@ export {
   type RedisIdentityStoreOptions,
 } from './redis-identity-store.ts'
 export type { RedisReply } from './redis-lane.ts'
+export { drawIncarnation, type KnownNode, type NodeFacts, RedisNode, type RedisNodeEvents } from './redis-node.ts'
+export { RedisRelayAnnouncer, RedisRelayDirectory } from './redis-relay-directory.ts'
 export { defineScript, type RedisScript } from './redis-script.ts'
+export {
+  type IntroducedSession,
+  RedisSessions,
+  RedisTickets,
+  type SessionHalf,
+  type SessionMeeting,
+  TICKET_LIFETIME_MS,
+} from './redis-sessions.ts'
 export {
   DEFAULT_COMMAND_TIMEOUT_MS,
   DEFAULT_MAX_QUEUED_COMMANDS,
