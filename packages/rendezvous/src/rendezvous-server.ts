@@ -91,7 +91,7 @@ export class RendezvousServer {
     const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
     this.#tickets = tickets
     const { presence, relays } = this
-    const signed = new SignedIdentities(signer, identities)
+    const signed = new SignedIdentities(signer, identities, cluster)
     const limits = settings.limits
     this.registrar = new Registrar({
       ...{ identities, cluster, presence, signed, limits, counters, events, clock },

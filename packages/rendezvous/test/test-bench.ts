@@ -114,6 +114,7 @@ export class TestBench {
   nowMs = Date.UTC(2026, 0, 1)
   readonly identities = new MemoryIdentities()
   readonly events: string[] = []
+  readonly contradictions: Parameters<RendezvousEvents['identityContradicted']>[] = []
   /** Datagrams that left: `ip:port` and the message. */
   readonly sent: { to: string; message: RendezvousMessage }[] = []
   readonly server: RendezvousServer
@@ -129,7 +130,7 @@ export class TestBench {
     const events: RendezvousEvents = {
       registered: note('registered'),
       uuidMismatch: note('uuidMismatch'),
-      identityContradicted: note('identityContradicted'),
+      identityContradicted: (...details) => void this.contradictions.push(details),
       keyMismatch: note('keyMismatch'),
       ipChanged: note('ipChanged'),
       serverListUpdated: note('serverListUpdated'),
@@ -166,6 +167,10 @@ export class TestBench {
       },
     )
     void this.server.start(this.datagrams)
+  }
+
+  passTime(ms: number): void {
+    this.nowMs += ms
   }
 
   readonly datagrams: DatagramPort = {
