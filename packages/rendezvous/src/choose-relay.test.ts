@@ -1,17 +1,33 @@
 import { describe, expect, it } from '@jest/globals'
 import { hostOf, RelayChooser, withPort } from './choose-relay.ts'
-import type { RelayDirectory } from './relay-directory.ts'
+import type { AnnouncedRelay, RelayDirectory } from './relay-directory.ts'
+import type { RelayRule } from './relay-rules.ts'
 
-const announced = (...addresses: string[]): RelayDirectory => ({
+const HERE = '203.0.113.7'
+
+type Announced = Pick<AnnouncedRelay, 'address'> & Partial<AnnouncedRelay>
+
+/** Relays that announced themselves; `isFresh` as long as a test does not say otherwise. */
+const directoryOf = (...relays: Announced[]) => ({
   isFresh: true,
   live: () =>
-    addresses.map((address) => ({
-      ...{ address, name: '', region: '', isDraining: false },
-      ...{ capacityBitsPerSecond: 1, loadBitsPerSecond: 0 },
+    relays.map((relay) => ({
+      ...{ name: '', region: '', isDraining: false, capacityBitsPerSecond: 1, loadBitsPerSecond: 0 },
+      ...relay,
     })),
 })
-const chooser = (configured: string[], { directory = announced(), fallback = '' } = {}) =>
-  new RelayChooser(configured, { directory, fallback, defaultPort: 21117, rules: [], random: () => 0 })
+
+interface Surroundings {
+  readonly directory?: RelayDirectory
+  readonly fallback?: string
+  readonly rules?: readonly RelayRule[]
+  readonly random?: () => number
+}
+
+const chooser = (configured: string[], surroundings: Surroundings = {}) => {
+  const defaults = { directory: directoryOf(), fallback: '', rules: [], random: () => 0 }
+  return new RelayChooser(configured, { ...defaults, defaultPort: 21117, ...surroundings })
+}
 
 describe('the relay that clients are offered', () => {
   it.each([
@@ -22,7 +38,7 @@ describe('the relay that clients are offered', () => {
     ['[2001:db8::1]:4000', '[2001:db8::1]:4000'],
   ])('%s is told with its port: %s', (relay, told) => {
     expect(withPort(relay, 21117)).toBe(told)
-    expect(chooser([relay]).next('203.0.113.7')).toBe(told)
+    expect(chooser([relay]).next(HERE)).toBe(told)
   })
 
   it.each([
@@ -33,31 +49,31 @@ describe('the relay that clients are offered', () => {
   ])('%s is on host %s', (relay, host) => expect(hostOf(relay)).toBe(host))
 
   it('comes from the operator, else from announcements, else from the fallback', () => {
-    const directory = announced('announced:1')
-    expect(chooser(['a'], { directory, fallback: 'f:1' }).next('203.0.113.7')).toBe('a:21117')
-    expect(chooser([], { directory, fallback: 'f:1' }).next('203.0.113.7')).toBe('announced:1')
-    expect(chooser([], { fallback: 'f:1' }).next('203.0.113.7')).toBe('f:1')
-    expect(chooser([]).next('203.0.113.7')).toBe('')
+    const directory = directoryOf({ address: 'announced:1' })
+    expect(chooser(['a'], { directory, fallback: 'f:1' }).next(HERE)).toBe('a:21117')
+    expect(chooser([], { directory, fallback: 'f:1' }).next(HERE)).toBe('announced:1')
+    expect(chooser([], { fallback: 'f:1' }).next(HERE)).toBe('f:1')
+    expect(chooser([]).next(HERE)).toBe('')
   })
 
   it('takes turns among the live ones', () => {
     const relays = chooser(['a:1', 'b:2', 'c:3'])
-    expect([
-      relays.next('203.0.113.7'),
-      relays.next('203.0.113.7'),
-      relays.next('203.0.113.7'),
-      relays.next('203.0.113.7'),
-    ]).toEqual(['a:1', 'b:2', 'c:3', 'a:1'])
+    expect([relays.next(HERE), relays.next(HERE), relays.next(HERE), relays.next(HERE)]).toEqual([
+      'a:1',
+      'b:2',
+      'c:3',
+      'a:1',
+    ])
     relays.setLive(['c:3', 'a:1'])
-    expect(new Set([relays.next('203.0.113.7'), relays.next('203.0.113.7')])).toEqual(new Set(['a:1', 'c:3']))
+    expect(new Set([relays.next(HERE), relays.next(HERE)])).toEqual(new Set(['a:1', 'c:3']))
   })
 
   it('leaves out what may not be offered yet, until a probe finds it', () => {
     const relays = chooser(['a:1'], { fallback: 'f:1' })
     relays.configure(['a:1'], [])
-    expect(relays.next('203.0.113.7')).toBe('f:1')
+    expect(relays.next(HERE)).toBe('f:1')
     relays.setLive(['a:1'])
-    expect(relays.next('203.0.113.7')).toBe('a:1')
+    expect(relays.next(HERE)).toBe('a:1')
   })
 
   it('keeps the last live ones when nobody answers, and takes none that is not in the list', () => {
@@ -66,5 +82,88 @@ describe('the relay that clients are offered', () => {
     relays.setLive([])
     relays.setLive(['stranger:9'])
     expect(relays.live).toEqual(['b:2'])
+  })
+})
+
+describe('rules by the address of the client', () => {
+  const rules = [
+    { cidr: '192.168.1.0/24', relay: '192.168.1.5' },
+    { cidr: '192.168.0.0/16', relay: 'branch.example:4000' },
+    { cidr: '2001:db8::/32', relay: '[2001:db8::5]:4000' },
+  ]
+  const directory = directoryOf({ address: 'announced:1' })
+
+  it.each([
+    ['192.168.1.77', '192.168.1.5:21117'],
+    ['192.168.2.77', 'branch.example:4000'],
+    ['2001:db8::77', '[2001:db8::5]:4000'],
+    ['203.0.113.7', 'announced:1'],
+    ['not an address', 'announced:1'],
+  ])('give %s the relay %s', (ip, relay) => {
+    expect(chooser([], { rules, directory }).next(ip)).toBe(relay)
+  })
+
+  it('come after the list of the operator', () => {
+    const relays = chooser(['a:1'], { rules })
+    expect(relays.next('192.168.1.77')).toBe('a:1')
+    expect(relays.translate('b:2', '192.168.1.77')).toBe('b:2')
+  })
+
+  it.each([
+    ['is exchanged for that of a client with a rule', 'announced:1', '192.168.1.77', '192.168.1.5:21117'],
+    ['of a rule is exchanged for a client that may not reach it', '192.168.1.5:21117', HERE, 'announced:1'],
+    ['that any client can reach stays', 'own.example:1', HERE, 'own.example:1'],
+    ['that is not named stays so', '', '192.168.1.77', ''],
+  ])('a relay that the other side named %s', (_, named, ip, told) => {
+    expect(chooser([], { rules, directory }).translate(named, ip)).toBe(told)
+  })
+})
+
+describe('announced relays', () => {
+  const capacityBitsPerSecond = 100
+  const idle = { address: 'idle:1', capacityBitsPerSecond }
+  const busy = { address: 'busy:1', capacityBitsPerSecond, loadBitsPerSecond: 60 }
+  const full = { address: 'full:1', capacityBitsPerSecond, loadBitsPerSecond: 100 }
+
+  /** How often each is offered, for every pair of draws. */
+  function shares(directory: RelayDirectory) {
+    const draws = [0, 1, 2].flatMap((first) => [0, 1].map((second) => [first, second]))
+    const offered = draws.map((pair) => {
+      const left = [...pair]
+      return chooser([], { directory, random: () => left.shift() ?? 0 }).next(HERE)
+    })
+    return Object.fromEntries([...Map.groupBy(offered, (relay) => relay)].map(([relay, all]) => [relay, all.length]))
+  }
+
+  it('are offered by what they have to spare, of two drawn at random', () => {
+    expect(shares(directoryOf(full, idle, busy))).toEqual({ 'idle:1': 4, 'busy:1': 2 })
+    expect(shares(directoryOf(idle, full))).toEqual({ 'idle:1': 6 })
+  })
+
+  it('are not offered while they drain', () => {
+    expect(shares(directoryOf({ ...idle, isDraining: true }, busy))).toEqual({ 'busy:1': 6 })
+    const draining = directoryOf({ ...idle, isDraining: true })
+    expect(chooser([], { directory: draining, fallback: 'f:1' }).next(HERE)).toBe('f:1')
+  })
+
+  it('stay on offer while nobody can say which ones live, but for those that a probe does not find', () => {
+    const directory = directoryOf(idle, busy)
+    const relays = chooser([], { directory })
+    expect(relays.unconfirmed).toEqual([])
+    directory.isFresh = false
+    expect(relays.next(HERE)).toBe('idle:1')
+    expect(relays.unconfirmed).toEqual(['idle:1', 'busy:1'])
+    relays.setReachable(['busy:1'])
+    expect(relays.next(HERE)).toBe('busy:1')
+    relays.setReachable([])
+    expect(relays.next(HERE)).toBe('idle:1')
+    relays.setReachable(['busy:1'])
+    directory.isFresh = true
+    expect(relays.next(HERE)).toBe('idle:1')
+  })
+
+  it('need no probe where the operator has a list', () => {
+    const directory = { ...directoryOf(idle), isFresh: false }
+    expect(chooser(['a:1'], { directory }).unconfirmed).toEqual([])
   })
 })

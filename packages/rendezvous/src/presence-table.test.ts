@@ -107,6 +107,36 @@ describe('PresenceTable', () => {
     expect(table.silent).toBe(0)
   })
 
+  describe('named row by row', () => {
+    const named = () => table.online(() => now)
+
+    it('has the devices that are online, with where they are', () => {
+      table.register(id('a'), '203.0.113.1', 1, now - 30_000)
+      table.register(id('b'), '203.0.113.2', 1, now - 29_999)
+      table.register(id('c'), '2001:db8::c', 1, now)
+      table.register(id('d'), '203.0.113.4', 1, now)
+      table.remove(id('d'))
+      expect([...named()]).toEqual([
+        { id: 'b', ip: '203.0.113.2' },
+        { id: 'c', ip: '2001:db8::c' },
+      ])
+    })
+
+    it('leaves out nobody who stays while others come and go, and while rows are moved together', () => {
+      for (let peer = 0; peer < 20_000; peer++) table.register(id(peer), '203.0.113.7', 1, now)
+      const seen = new Set<PeerId>()
+      let step = 0
+      for (const { id: peer } of named()) {
+        seen.add(peer)
+        if (++step !== 5_000) continue
+        for (let gone = 0; gone < 20_000; gone++) if (gone % 50 !== 49) table.remove(id(gone))
+        table.sweep(now, 100, () => undefined)
+        for (let newcomer = 20_000; newcomer < 20_100; newcomer++) table.register(id(newcomer), '203.0.113.8', 1, now)
+      }
+      for (let stays = 49; stays < 20_000; stays += 50) expect(seen.has(id(stays))).toBe(true)
+    })
+  })
+
   it('refuses newcomers when it is full, and nobody else', () => {
     table = new PresenceTable({ maxPeers: 2 })
     table.register(id('a'), '203.0.113.1', 1, now)
