@@ -22,6 +22,24 @@ describe('the log of events', () => {
     ])
   })
 
+  it('names both sides of a contradiction, each id once a minute', () => {
+    const { events, lines } = eventLog()
+    const side = (ip: string) => ({ ip, uuid: new TextEncoder().encode(`uuid\n${ip}`), publicKey: new Uint8Array(32) })
+    const from = { ip: '203.0.113.7', port: 1 }
+    for (const id of ['123456789', '987654321', '123456789']) {
+      events.identityContradicted(id as PeerId, from, side('203.0.113.7'), side('203.0.113.8'))
+    }
+    expect(lines).toHaveLength(2)
+    expect(lines[0]).toMatchObject({
+      level: 'error',
+      id: '123456789',
+      from: '203.0.113.7:1',
+      registering: { ip: '203.0.113.7', uuid: 'uuid?203.0.113.7', publicKey: 'A'.repeat(43).concat('=') },
+      stored: { ip: '203.0.113.8', uuid: 'uuid?203.0.113.8' },
+      remedy: expect.stringContaining('--replace'),
+    })
+  })
+
   it("keeps a stranger's text to one short line", () => {
     const { events, lines } = eventLog()
     events.keyMismatch(`a\nb${'c'.repeat(1000)}`, { ip: '203.0.113.7', port: 1 })

@@ -153,7 +153,8 @@ export class Hbbs {
   }
 
   get readiness(): { ready: true } | { ready: false; reason: string } {
-    return this.#closing ? { ready: false, reason: 'stopping' } : { ready: true }
+    if (this.#closing) return { ready: false, reason: 'stopping' }
+    return this.parts.cluster.isCutOff ? { ready: false, reason: 'cut off from the shared state' } : { ready: true }
   }
 
   /**

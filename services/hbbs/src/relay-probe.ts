@@ -60,14 +60,17 @@ export class RelayProbe {
   #running = false
   #rounds = 0
 
-  constructor(private readonly relays: RelayChooser) {}
+  constructor(
+    private readonly relays: RelayChooser,
+    private readonly everyMs = PROBE_EVERY_MS,
+  ) {}
 
   /** Begins with the names that can be resolved. @returns those that cannot */
   async start(): Promise<readonly string[]> {
     const { configured } = this.relays
     const found = await resolvable(configured)
     this.relays.configure(configured, found)
-    this.#timer ??= setInterval(() => void this.#round(), PROBE_EVERY_MS)
+    this.#timer ??= setInterval(() => void this.#round(), this.everyMs)
     return configured.filter((relay) => !found.includes(relay))
   }
 
