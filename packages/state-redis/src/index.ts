@@ -21,9 +21,8 @@ export { defineScript, type RedisScript } from './redis-script.ts'
 export {
   type IntroducedSession,
   RedisSessions,
+  type RedisSessionsParts,
   RedisTickets,
-  type SessionHalf,
-  type SessionMeeting,
   TICKET_LIFETIME_MS,
 } from './redis-sessions.ts'
 export {

@@ -14,81 +14,68 @@ return 'OK'
 )
 
 /**
- * A half looks for its partner: it takes the one that waits, or waits itself. Two halves are admitted. A half that was
- * told something is told the same again. A half is called by its relay and its name there.
+ * A half looks for its partner: it takes the one that waits, or waits itself. A half that asks again is told the same
+ * again, with what is known of the other by then. A half is called by its relay and its name there.
  *
- * Fields: id (device), n (halves admitted), wn and wh (the half that waits), tn and th (the half that took it), jn and jh
- * (the one that was taken).
+ * Fields: id (device), wn and wh (relay and name of the half that waits), jn and jh (of the one that was sent to it), over.
  *
  * KEYS: the session. ARGV: relay, half, named id, 1 where a ticket is required, lifetime ms, relay and name of a half
- * that was found gone (or empty). Returns what came of it, the device, relay and name of the partner.
+ * that was found gone (or empty). Returns what came of it, the device, relay and name of the other half.
  */
 export const MEET = defineScript(
   'meet',
   `
-local row = redis.call('HMGET', KEYS[1], 'id', 'n', 'wn', 'wh', 'tn', 'th', 'jn', 'jh')
-local device, admitted = row[1] or '', tonumber(row[2] or 0)
+local row = redis.call('HMGET', KEYS[1], 'id', 'wn', 'wh', 'jn', 'jh', 'over')
+local has_ticket, device = row[1] ~= false, row[1] or ''
 local relay, half, named = ARGV[2], ARGV[3], ARGV[4]
-local waits = row[4] and true or false
-local has_taken = row[5] == relay and row[6] == half
-if not row[1] and ARGV[5] == '1' then return { 'no-ticket', '', '', '' } end
-if row[1] and named ~= '' and named ~= device then return { 'wrong-device', device, '', '' } end
-
-if ARGV[8] ~= '' and waits and row[3] == ARGV[7] and row[4] == ARGV[8] then
-  redis.call('HDEL', KEYS[1], 'wn', 'wh')
-  waits, admitted = false, 0
-end
-if ARGV[8] ~= '' and has_taken and row[7] == ARGV[7] and row[8] == ARGV[8] then
-  redis.call('HDEL', KEYS[1], 'tn', 'th', 'jn', 'jh')
-  has_taken, admitted = false, 0
-end
-
-if waits and row[3] == relay and row[4] == half then return { 'wait', device, '', '' } end
-if has_taken then return { 'join', device, row[7], row[8] } end
-if waits then
-  redis.call('HSET', KEYS[1], 'n', 2, 'tn', relay, 'th', half, 'jn', row[3], 'jh', row[4])
-  redis.call('HDEL', KEYS[1], 'wn', 'wh')
-  return { 'join', device, row[3], row[4] }
-end
-if admitted >= 2 then
-  if row[1] then return { 'used', device, '', '' } end
+if not has_ticket and ARGV[5] == '1' then return { 'no-ticket', '', '', '' } end
+if has_ticket and named ~= '' and named ~= device then return { 'wrong-device', device, '', '' } end
+if row[6] then
+  if has_ticket then return { 'used', device, '', '' } end
   -- Without tickets a name may be used again.
-  redis.call('HDEL', KEYS[1], 'tn', 'th', 'jn', 'jh')
+  redis.call('HDEL', KEYS[1], 'wn', 'wh', 'jn', 'jh', 'over')
+  row = {}
 end
-redis.call('HSET', KEYS[1], 'n', 1, 'wn', relay, 'wh', half)
-if not row[1] then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
-return { 'wait', device, '', '' }
+local waits, joins = row[3] and true or false, row[5] and true or false
+if joins and row[4] == relay and row[5] == half then
+  if waits and not (row[2] == ARGV[7] and row[3] == ARGV[8]) then return { 'join', device, row[2], row[3] } end
+  redis.call('HDEL', KEYS[1], 'wn', 'wh', 'jn', 'jh')
+  waits, joins = false, false
+end
+if not waits or (row[2] == relay and row[3] == half) then
+  redis.call('HSET', KEYS[1], 'wn', relay, 'wh', half)
+  if not has_ticket then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
+  return { 'wait', device, '', '' }
+end
+if joins then return { 'busy', device, row[4], row[5] } end
+redis.call('HSET', KEYS[1], 'jn', relay, 'jh', half)
+return { 'join', device, row[2], row[3] }
 `,
 )
 
 /**
- * A half goes away. Did it wait, its place is free again; was it to join another, that one waits again.
+ * A half goes away: the place where it waited is free, or the half that it was to join waits for another.
  *
  * KEYS: the session. ARGV: relay, half.
  */
 export const LEAVE_SESSION = defineScript(
   'leave-session',
   `
-local row = redis.call('HMGET', KEYS[1], 'wn', 'wh', 'tn', 'th', 'jn', 'jh')
+local row = redis.call('HMGET', KEYS[1], 'wn', 'wh', 'jn', 'jh')
 if row[1] == ARGV[2] and row[2] == ARGV[3] then
   redis.call('HDEL', KEYS[1], 'wn', 'wh')
-  redis.call('HSET', KEYS[1], 'n', 0)
 elseif row[3] == ARGV[2] and row[4] == ARGV[3] then
-  redis.call('HDEL', KEYS[1], 'tn', 'th', 'jn', 'jh')
-  redis.call('HSET', KEYS[1], 'n', 1, 'wn', row[5], 'wh', row[6])
+  redis.call('HDEL', KEYS[1], 'jn', 'jh')
 end
 return 'OK'
 `,
 )
 
-/** Both halves have met on one relay: nobody else is admitted. KEYS: the session. */
+/** Two halves have met: nobody else is admitted. KEYS: the session. */
 export const MET = defineScript(
   'met',
   `
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('HSET', KEYS[1], 'n', 2)
-  redis.call('HDEL', KEYS[1], 'wn', 'wh', 'tn', 'th', 'jn', 'jh')
-end
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'over', 1) end
 return 'OK'
 `,
 )
