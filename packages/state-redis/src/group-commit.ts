@@ -105,18 +105,18 @@ export class GroupCommit {
     const budgetMs = Math.min(...writes.map(({ giveUpMs }) => giveUpMs)) - performance.now()
     const replicaWaitMs = mustReachReplica ? Math.floor(Math.min(REPLICA_WAIT_MS, budgetMs / 2)) : 0
     const scriptMs = Math.min(this.connection.timeoutMs, budgetMs - replicaWaitMs)
-    const deadline = this.connection.deadlineIn(scriptMs)
+    const deadline = this.connection.deadlineIn(scriptMs, calls[0]?.call.keys[0] ?? '')
     const wait: RedisCommand[] = mustReachReplica ? [{ name: 'WAIT', args: [1, replicaWaitMs] }] : []
-    const send = (indexes: readonly number[], name: 'EVAL' | 'EVALSHA') =>
+    const send = (indexes: readonly number[], knownTo?: RedisLane) =>
       lane.send(
-        [...indexes.map((index) => scriptCommand(calls[index]?.call as ScriptCall, deadline, name)), ...wait],
+        [...indexes.map((index) => scriptCommand(calls[index]?.call as ScriptCall, deadline, knownTo)), ...wait],
         Math.ceil(scriptMs + replicaWaitMs),
       )
     const all = calls.map((_, index) => index)
-    const replies = await send(all, 'EVALSHA')
+    const replies = await send(all, lane)
     const unknown = all.filter((index) => isReply(replies[index], 'NOSCRIPT'))
     if (unknown.length > 0) {
-      const again = await send(unknown, 'EVAL')
+      const again = await send(unknown)
       for (const [place, index] of unknown.entries()) replies[index] = again[place] ?? null
       if (mustReachReplica) replies[calls.length] = again[unknown.length] ?? null
     }

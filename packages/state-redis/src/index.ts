@@ -1,3 +1,4 @@
+export { checkRedis, type RedisProblem } from './check-redis.ts'
 export { PEER_BUCKETS, peerBucket, RedisKeys } from './keys.ts'
 export { NodeAnswers } from './node-answers.ts'
 export type { LinkAnswers, LinkTarget, NodeLinksPort } from './node-links-port.ts'

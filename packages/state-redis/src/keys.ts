@@ -26,7 +26,9 @@ export function peerBucket(id: string): number {
 }
 
 export class RedisKeys {
-  constructor(readonly prefix: string) {}
+  constructor(readonly prefix: string) {
+    if (/[{}]/.test(prefix)) throw new Error(`REDIS_PREFIX is "${prefix}"; braces are not allowed in it`)
+  }
 
   /** Identity of a device. Hash: guid, uuid, pk (bytes), ip, created (ms). Lives for good. */
   peer(id: string): string {

@@ -8,6 +8,8 @@ export interface PrimaryInfo {
   readonly replicas: number
   readonly isAppendOnly: boolean | undefined
   readonly evictionPolicy: string | undefined
+  /** 0: no limit. */
+  readonly maxMemory: number
   readonly isCluster: boolean
 }
 
@@ -28,6 +30,7 @@ export function readInfo(text: string): PrimaryInfo {
     replicas: Number(field('connected_slaves')),
     isAppendOnly: aof === undefined ? undefined : aof === '1',
     evictionPolicy: fields.get('maxmemory_policy'),
+    maxMemory: Number(field('maxmemory')),
     isCluster: field('cluster_enabled') === '1',
   }
 }

@@ -1,3 +1,6 @@
+/** The clock can't be told better than by half of that. */
+const LONGEST_ROUND_TRIP_MS = 100
+
 /** What Redis' clock shows, reckoned from this process' monotonic clock and answers to TIME. */
 export class RedisClock {
   #offsetMs: number | undefined
@@ -11,7 +14,8 @@ export class RedisClock {
   learn(samples: readonly ClockSample[]): void {
     let best: ClockSample | undefined
     for (const sample of samples) if (!best || roundTrip(sample) < roundTrip(best)) best = sample
-    if (best) this.#offsetMs = best.redisMs - (best.sentMs + best.receivedMs) / 2
+    if (!best || roundTrip(best) > LONGEST_ROUND_TRIP_MS) return
+    this.#offsetMs = best.redisMs - (best.sentMs + best.receivedMs) / 2
   }
 
   nowMs(): number {

@@ -1,11 +1,11 @@
 import { StoreUnavailableError } from '@tryst/rendezvous'
 import { ClusterShards } from './cluster-shards.ts'
 import { RedisKeys } from './keys.ts'
-import { RedisClock } from './redis-clock.ts'
 import type { LaneCounters, Probe, RedisCommand, RedisLane, RedisReply } from './redis-lane.ts'
 import { LATE, type RedisScript } from './redis-script.ts'
 import { DEFAULT_COMMAND_TIMEOUT_MS, DEFAULT_MAX_QUEUED_COMMANDS, type RedisSettings } from './settings.ts'
 import { type LaneHandlers, openLane, type Shards, SingleShard } from './shards.ts'
+import { explain } from './unreachable.ts'
 
 /** A command and the key that says which primary it goes to. */
 export interface KeyedCommand extends RedisCommand {
@@ -48,7 +48,6 @@ export class RedisConnection {
   readonly settings: RedisSettings
   readonly keys: RedisKeys
   readonly counters: LaneCounters = { commands: 0, timeouts: 0, refusedQueueFull: 0, refusedAway: 0 }
-  readonly #clock = new RedisClock()
   readonly #shards: Shards
   /** How long a command may take. */
   readonly timeoutMs: number
@@ -67,7 +66,6 @@ export class RedisConnection {
       maxQueued: settings.maxQueuedCommands ?? DEFAULT_MAX_QUEUED_COMMANDS,
     }
     const handlers: LaneHandlers = {
-      clock: this.#clock,
       counters: this.counters,
       epochKey: this.keys.epoch(),
       onUp: (lane, probe) => this.#laneUp(lane, probe),
@@ -103,7 +101,7 @@ export class RedisConnection {
         const timer = setTimeout(() => {
           const { reason } = connection
           connection.close()
-          finish(() => reject(new RedisUnreachableError(`Redis can't be used: ${reason}`)))
+          finish(() => reject(new RedisUnreachableError(explain(reason, settings))))
         }, timeoutMs)
         const finish = (settle: () => void) => {
           clearTimeout(timer)
@@ -125,14 +123,14 @@ export class RedisConnection {
     return this.#home?.lastError ?? lastError ?? 'no server is known'
   }
 
-  /** Redis' time now, as far as it can be told from here. */
+  /** Redis' time now, as far as it can be told from here; in a Cluster that of the primary with the leases. */
   nowMs(): number {
-    return this.#clock.nowMs()
+    return this.#home?.clock.nowMs() ?? Date.now()
   }
 
   /** How far Redis' clock is from this machine's; positive where Redis is ahead. */
   get clockOffsetMs(): number {
-    return this.#clock.nowMs() - Date.now()
+    return this.nowMs() - Date.now()
   }
 
   /** This process' address on the way to Redis. */
@@ -201,15 +199,15 @@ export class RedisConnection {
     timeoutMs = this.timeoutMs,
   ): Promise<(RedisReply | StoreUnavailableError)[]> {
     const startedMs = performance.now()
-    const deadline = this.deadlineIn(timeoutMs)
+    const deadlines = calls.map(({ keys: [key = ''] }) => this.deadlineIn(timeoutMs, key))
     const replies = await this.#pipelined(
-      calls.map((call) => scriptCommand(call, deadline, 'EVALSHA')),
+      calls.map((call, index) => scriptCommand(call, deadlines[index] ?? 0, this.#shards.laneFor(call.keys[0] ?? ''))),
       timeoutMs,
     )
     const unknown = calls.flatMap((_, index) => (isReply(replies[index], 'NOSCRIPT') ? [index] : []))
     if (unknown.length > 0) {
       const again = await this.#pipelined(
-        unknown.map((index) => scriptCommand(calls[index] as ScriptCall, deadline, 'EVAL')),
+        unknown.map((index) => scriptCommand(calls[index] as ScriptCall, deadlines[index] ?? 0)),
         Math.max(1, timeoutMs - (performance.now() - startedMs)),
       )
       for (const [place, index] of unknown.entries()) replies[index] = again[place] ?? null
@@ -232,9 +230,10 @@ export class RedisConnection {
     return reply ?? null
   }
 
-  /** For the first argument of a script that is given up after `timeoutMs`. */
-  deadlineIn(timeoutMs: number): number {
-    return Math.floor(this.nowMs() + timeoutMs - DEADLINE_MARGIN_MS)
+  /** For the first argument of a script that is given up after `timeoutMs`: by the clock of the key's primary. */
+  deadlineIn(timeoutMs: number, key: string): number {
+    const nowMs = this.#shards.laneFor(key)?.clock.nowMs() ?? this.nowMs()
+    return Math.floor(nowMs + timeoutMs - DEADLINE_MARGIN_MS)
   }
 
   /** The epoch that stands in Redis, from a script that reads it anyway. */
@@ -337,15 +336,17 @@ export class RedisConnection {
   }
 }
 
-/** `deadline` is in Redis' time. */
+/** `deadline` is in Redis' time. The script is named only where `lane` has had it before, else sent as a whole. */
 export function scriptCommand(
   { script, keys, args, replies = 'text' }: ScriptCall,
   deadline: number,
-  name: 'EVAL' | 'EVALSHA',
+  lane?: RedisLane,
 ): KeyedCommand {
   const [key] = keys
   if (key === undefined) throw new Error(`the script ${script.name} was called without a key`)
-  const body = name === 'EVAL' ? script.source : script.sha1
+  const isKnown = lane?.scripts.has(script.sha1) ?? false
+  lane?.scripts.add(script.sha1)
+  const [name, body] = isKnown ? ['EVALSHA', script.sha1] : ['EVAL', script.source]
   return { key, name, args: [body, keys.length, ...keys, deadline, ...args], replies }
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { StoreUnavailableError } from '@tryst/rendezvous'
 import { Command, type Redis } from 'ioredis'
 import { type PrimaryInfo, readInfo } from './primary-info.ts'
-import { type ClockSample, type RedisClock, timeReplyMs } from './redis-clock.ts'
+import { type ClockSample, RedisClock, timeReplyMs } from './redis-clock.ts'
 
 /** A command as it is sent. Answers are texts, or byte arrays where `replies` says so. */
 export interface RedisCommand {
@@ -22,10 +22,10 @@ export interface LaneParts {
   readonly label: string
   readonly commandTimeoutMs: number
   readonly maxQueued: number
-  readonly clock: RedisClock
   /** Undefined where the epoch lies on another primary. */
   readonly epochKey: string | undefined
   readonly counters: LaneCounters
+  readonly isCluster: boolean
   readonly onUp: (probe: Probe) => void
   readonly onAway: (reason: string) => void
 }
@@ -47,6 +47,12 @@ const CLOCK_SAMPLES = 5
 const WATCH_INTERVAL_MS = 250
 /** A connection on which nothing is answered for so long is made anew. */
 const SILENCE_LIMIT_MS = 3_000
+/** How often a primary that is up is asked for its replicas and its clock. */
+const LOOK_INTERVAL_MS = 15_000
+
+const NOT_PRIMARY = 'it is a replica, not the primary; name the primary, or the Sentinels in REDIS_SENTINELS'
+const IS_CLUSTER = 'it belongs to a Redis Cluster; name some of its nodes in REDIS_CLUSTER'
+const NO_CLUSTER = 'it does not belong to a Redis Cluster; unset REDIS_CLUSTER'
 
 /** Answers that mean: this server can't serve now, whatever is asked. */
 const NOT_SERVING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|NOREPLICAS)/
@@ -62,8 +68,13 @@ export class RedisLane {
   #timeoutsInRow = 0
   #probing = false
   #waitingSinceMs = performance.now()
+  #lookedAtMs = performance.now()
   #lastError = 'not connected yet'
   readonly #watch: NodeJS.Timeout
+  /** Scripts that this primary has been sent on this connection; with their hash it is enough to name them. */
+  readonly scripts = new Set<string>()
+  /** What this primary's clock shows. */
+  readonly clock = new RedisClock()
   info: PrimaryInfo | undefined
   /** A replica has been seen behind this primary: what it acknowledges alone may be lost with it. */
   hasReplicas = false
@@ -197,8 +208,9 @@ export class RedisLane {
     try {
       await this.#ask('PING')
       const info = readInfo(String(await this.#ask('INFO')))
-      this.#parts.clock.learn(await this.#askTime())
-      if (info.role !== 'master') throw new Error(`it is a ${info.role || 'server of unknown role'}, not the primary`)
+      this.clock.learn(await this.#askTime())
+      if (info.role !== 'master') throw new Error(NOT_PRIMARY)
+      if (info.isCluster !== this.#parts.isCluster) throw new Error(info.isCluster ? IS_CLUSTER : NO_CLUSTER)
       const epoch = await this.#askEpoch()
       this.#becomeUp({ info, epoch })
     } catch (error) {
@@ -239,11 +251,13 @@ export class RedisLane {
     this.info = probe.info
     this.hasReplicas ||= probe.info.replicas > 0
     this.#timeoutsInRow = 0
+    this.#lookedAtMs = performance.now()
     this.#state = 'up'
     this.#parts.onUp(probe)
   }
 
   #away(reason: string): void {
+    this.scripts.clear()
     this.#touch()
     if (this.#state === 'up') this.#lastError = reason
     this.#leaveUp('connecting')
@@ -257,11 +271,36 @@ export class RedisLane {
   }
 
   #watchProgress(): void {
-    if (this.#state === 'up' || this.#isClosed()) return
+    if (this.#isClosed()) return
+    if (this.#state === 'up') {
+      if (performance.now() - this.#lookedAtMs > LOOK_INTERVAL_MS) this.#look().catch(() => {})
+      return
+    }
     const { redis } = this.#parts
     if (performance.now() - this.#waitingSinceMs < SILENCE_LIMIT_MS) return
     this.#touch()
     if (redis.status === 'connect' || redis.status === 'ready') redis.disconnect(true)
+  }
+
+  /** Replicas may have come since the connection was made, and clocks drift. */
+  async #look(): Promise<void> {
+    this.#lookedAtMs = performance.now()
+    const [text, time] = await this.send([
+      { name: 'INFO', args: ['replication'] },
+      { name: 'TIME', args: [] },
+    ])
+    const receivedMs = performance.now()
+    if (!(time instanceof Error))
+      this.clock.learn([{ sentMs: this.#lookedAtMs, receivedMs, redisMs: timeReplyMs(time) }])
+    if (typeof text !== 'string' || !this.info || this.#state !== 'up') return
+    const { role, replicas, replicationId } = readInfo(text)
+    this.hasReplicas ||= replicas > 0
+    if (role !== 'master') {
+      this.#lastError = NOT_PRIMARY
+      this.#leaveUp('connecting')
+      this.#parts.redis.disconnect(true)
+    } else if (replicationId !== this.info.replicationId)
+      this.#becomeUp({ info: { ...this.info, replicationId, replicas }, epoch: undefined })
   }
 
   #isClosed(): boolean {

@@ -13,7 +13,7 @@ export interface Shards {
   close(): void
 }
 
-export type LaneHandlers = Pick<LaneParts, 'clock' | 'counters' | 'epochKey'> & {
+export type LaneHandlers = Pick<LaneParts, 'counters' | 'epochKey'> & {
   readonly onUp: (lane: RedisLane, probe: Parameters<LaneParts['onUp']>[0]) => void
   readonly onAway: (lane: RedisLane, reason: string) => void
   /** Slots have gone to another server: what it had not received is lost. Only in a Cluster. */
@@ -28,9 +28,10 @@ export function openLane(
   at?: RedisAddress,
 ): RedisLane {
   const redis = new Redis(clientOptions(settings, name, at))
-  const { clock, counters, epochKey, onUp, onAway } = handlers
+  const { counters, epochKey, onUp, onAway } = handlers
   const lane: RedisLane = new RedisLane({
-    ...{ redis, clock, counters, epochKey, ...limits },
+    ...{ redis, counters, epochKey, ...limits },
+    isCluster: settings.cluster.length > 0,
     label: at ? `Redis at ${at.host}:${at.port}` : 'Redis',
     onUp: (probe) => onUp(lane, probe),
     onAway: (reason) => onAway(lane, reason),

@@ -59,7 +59,9 @@ export async function startRedisServer(...options: string[]): Promise<OwnRedis> 
 
   async function start(): Promise<ChildProcess> {
     const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes']
-    const started = spawn('redis-server', [...settings, ...options], { stdio: 'ignore' })
+    // A replica gets what there is at once.
+    const eager = ['--repl-diskless-sync-delay', '0']
+    const started = spawn('redis-server', [...settings, ...eager, ...options], { stdio: 'ignore' })
     await untilListening(port, started)
     return started
   }
