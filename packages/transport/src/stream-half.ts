@@ -43,7 +43,7 @@ export class StreamHalf implements RelayHalf {
     if (!isFirst) return
     // It may have ended while nobody listened.
     if (this.#stream.destroyed) queueMicrotask(() => this.#listener.onClose())
-    else this.#stream.on('data', this.#receive)
+    else this.#stream.on('data', this.#receive).resume()
   }
 
   prove(): void {}
