@@ -1,7 +1,7 @@
 import type { PeerId } from './peer-identity.ts'
 
 /**
- * Tells relays which sessions were introduced, so that they turn others away (docs/protocol.md, relay choice).
+ * Tells relays which sessions were introduced, so that they turn others away (docs/protocol.md, brokered sessions).
  */
 export interface RelayTickets {
   /**
