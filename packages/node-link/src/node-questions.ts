@@ -1,0 +1,30 @@
+import type { DeviceAnswer, NodeId, PeerId, PushOutcome } from '@tryst/rendezvous'
+
+/** Whom a question goes to: a process that has ended is not mistaken for the one that took its address. */
+export interface LinkTarget {
+  readonly incarnation: NodeId
+  /** `host:port` of its listener for other nodes; an IPv6 host stands in brackets. */
+  readonly address: string
+}
+
+/** What a node answers to the others. What throws or rejects makes the question fail there. */
+export interface NodeQuestions {
+  push(id: PeerId, message: Uint8Array): PushOutcome
+  /** Another node holds the device, under this version. */
+  forget(id: PeerId, version: number): void
+  /** For each id the IP that this node hears the device from. */
+  holds(ids: readonly PeerId[]): readonly (string | undefined)[]
+  /** True when an initiator that waits here got the answer. */
+  answer(answer: DeviceAnswer): Promise<boolean>
+  /** The device that this node introduced the session for within the last minute. */
+  ticketFor(uuid: string): string | undefined
+  /** Whether this node can use the shared store. */
+  hasStore(): boolean
+}
+
+/** The half of a session that a stream is for. */
+export interface StreamOpening {
+  readonly uuid: string
+  /** What the node that is dialled calls the half. */
+  readonly half: string
+}
