@@ -1,4 +1,5 @@
 import { sourcePrefix } from '@tryst/rendezvous'
+import { Line, Place } from './line.ts'
 
 export interface ConnectionLimits {
   readonly perSource: number
@@ -19,22 +20,33 @@ interface Share<T> {
   readonly source: string
   count: number
   /** Oldest first. */
-  readonly unproven: Set<T>
+  readonly unproven: Line<T>
+}
+
+/** Where the guard keeps its note of a connection. */
+const SEAT = Symbol('seat in the connection guard')
+type Seated<T> = T & { [SEAT]?: Seat<T> | undefined }
+
+/** Where a connection stands among all, and among those of its source that have proved nothing. */
+interface Seat<T> {
+  readonly amongAll: Place<T>
+  readonly inShare: Place<T>
+  readonly share: Share<T> | undefined
 }
 
 /**
  * Bounds how many connections there are, in total and for each source address: an IPv4 address or the /64 of an IPv6
  * address (docs/configuration.md, limits). Where a share is used up, the oldest connection that has sent nothing valid
  * yet makes room; where all have, the newcomer is refused: whoever has proved to be a client is never pushed out by
- * strangers.
+ * strangers. A connection is in the care of one guard only.
  */
 export class ConnectionGuard<T extends Displaceable> {
   readonly #limits: ConnectionLimits
   readonly #onLimit: (limit: ConnectionLimit, source: string) => void
   readonly #shares = new Map<string, Share<T>>()
-  readonly #shareOf = new Map<T, Share<T> | undefined>()
-  /** Oldest first. */
-  readonly #unproven = new Set<T>()
+  /** Oldest first, in two lines. */
+  readonly #unproven = new Line<T>()
+  readonly #proven = new Line<T>()
 
   /** @param onLimit told of each connection that was pushed out or refused */
   constructor(limits: ConnectionLimits, onLimit: (limit: ConnectionLimit, source: string) => void = () => undefined) {
@@ -43,58 +55,63 @@ export class ConnectionGuard<T extends Displaceable> {
   }
 
   get connections(): number {
-    return this.#shareOf.size
+    return this.#unproven.length + this.#proven.length
   }
 
   get sources(): number {
     return this.#shares.size
   }
 
-  [Symbol.iterator](): Iterator<T> {
-    return this.#shareOf.keys()
+  *[Symbol.iterator](): Generator<T, undefined> {
+    yield* this.#proven
+    return yield* this.#unproven
   }
 
   /** False: the newcomer is refused. */
-  admit(connection: T, ip: string): boolean {
+  admit(connection: Seated<T>, ip: string): boolean {
     const source = this.#limits.isExempt?.(ip) ? undefined : sourcePrefix(ip)
     if (source !== undefined && !this.#makeRoomFor(source)) return false
-    if (this.#shareOf.size >= this.#limits.total) {
+    if (this.connections >= this.#limits.total) {
       this.#onLimit('connections_total', source ?? ip)
-      const oldest = first(this.#unproven)
+      const oldest = this.#unproven.first
       if (!oldest) return false
       this.#displace(oldest)
     }
     const share = source === undefined ? undefined : this.#shareFor(source)
-    this.#shareOf.set(connection, share)
-    this.#unproven.add(connection)
+    const seat = { amongAll: new Place<T>(connection), inShare: new Place<T>(connection), share }
+    connection[SEAT] = seat
+    this.#unproven.append(seat.amongAll)
     if (share) {
       share.count++
-      share.unproven.add(connection)
+      share.unproven.append(seat.inShare)
     }
     return true
   }
 
   /** The connection has sent a valid message: it is never pushed out any more. */
-  prove(connection: T): void {
-    if (this.#unproven.delete(connection)) this.#shareOf.get(connection)?.unproven.delete(connection)
+  prove(connection: Seated<T>): void {
+    const seat = connection[SEAT]
+    if (seat?.amongAll.line !== this.#unproven) return
+    this.#proven.append(seat.amongAll)
+    seat.inShare.leave()
   }
 
   /** The connection is gone. May be called twice. */
-  remove(connection: T): void {
-    const share = this.#shareOf.get(connection)
-    if (!this.#shareOf.delete(connection)) return
-    this.#unproven.delete(connection)
-    if (!share) return
-    share.unproven.delete(connection)
-    share.count--
-    if (share.count === 0) this.#shares.delete(share.source)
+  remove(connection: Seated<T>): void {
+    const seat = connection[SEAT]
+    if (!seat) return
+    connection[SEAT] = undefined
+    seat.amongAll.leave()
+    seat.inShare.leave()
+    const { share } = seat
+    if (share && --share.count === 0) this.#shares.delete(share.source)
   }
 
   #makeRoomFor(source: string): boolean {
     const share = this.#shares.get(source)
     if (!share || share.count < this.#limits.perSource) return true
     this.#onLimit('connections_per_source', source)
-    const oldest = first(share.unproven)
+    const oldest = share.unproven.first
     if (!oldest) return false
     this.#displace(oldest)
     return true
@@ -108,11 +125,9 @@ export class ConnectionGuard<T extends Displaceable> {
   #shareFor(source: string): Share<T> {
     let share = this.#shares.get(source)
     if (!share) {
-      share = { source, count: 0, unproven: new Set() }
+      share = { source, count: 0, unproven: new Line() }
       this.#shares.set(source, share)
     }
     return share
   }
 }
-
-const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value
