@@ -22,6 +22,19 @@ export interface Ask {
   isAnswered: boolean
 }
 
+/**
+ * Where an ask is kept, until nobody waits for it any more. A table that has grown old and was replaced holds whatever
+ * stood in it until the next full collection: so the tables hold slots, and no slot that is done with holds an ask and
+ * the connection behind it.
+ */
+interface Slot {
+  ask: Ask | undefined
+}
+
+/** Where a connection's asks are kept, by device and kind, oldest first: in itself, for the same reason. */
+const ASKS = Symbol('asks of a connection')
+type Asking = ClientConnection & { [ASKS]?: Map<string, Slot> | undefined }
+
 /** Draws a number of 32 bits that nobody can guess. */
 export type RandomUint32 = () => number
 
@@ -46,19 +59,18 @@ const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>
  * port, also the port, drawn at random, which even LocalAddr and IPv6 bring back.
  */
 export class WaitingInitiators {
-  /** For each connection its asks by device and kind, oldest first. */
-  readonly #byConnection = new Map<ClientConnection, Map<string, Ask>>()
   /** By the bytes of the handle, which most answers bring back verbatim: see `keyOf`. */
-  readonly #byHandle = new Map<string, Ask>()
+  readonly #byHandle = new Map<string, Slot>()
   /** Those with a random port, by the address in the handle, which LocalAddr brings back encoded anew. */
-  readonly #byAddress = new Map<string, Ask>()
+  readonly #byAddress = new Map<string, Slot>()
+  #size = 0
   #unanswered = 0
 
   constructor(private readonly random: RandomUint32) {}
 
   /** Controllers that wait now, those included that have an answer and may get another. */
   get size(): number {
-    return this.#byConnection.size
+    return this.#size
   }
 
   /** Requests that no device has answered yet. */
@@ -68,18 +80,19 @@ export class WaitingInitiators {
 
   /** Notes that a connection waits for a device and makes the handle; repeats get the same one. */
   ask(
-    initiator: ClientConnection,
+    initiator: Asking,
     id: PeerId,
     question: { kind: AskKind; needsTruePort: boolean; deviceIp: string; nowMs: number },
   ): Ask {
     const { kind, needsTruePort, deviceIp, nowMs } = question
-    let asks = this.#byConnection.get(initiator)
+    let asks = initiator[ASKS]
     if (!asks) {
       asks = new Map()
-      this.#byConnection.set(initiator, asks)
+      initiator[ASKS] = asks
+      this.#size++
     }
     const key = `${needsTruePort ? 'direct' : kind}|${id}`
-    const known = asks.get(key)
+    const known = asks.get(key)?.ask
     if (known) {
       known.deviceIp = deviceIp
       known.askedMs = nowMs
@@ -96,9 +109,10 @@ export class WaitingInitiators {
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
     const handle = mangleAddress(address, this.random())
     const ask: Ask = { id, kind, initiator, handle, address, deviceIp, askedMs: nowMs, isAnswered: false }
-    asks.set(key, ask)
-    this.#byHandle.set(keyOf(ask), ask)
-    if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), ask)
+    const slot: Slot = { ask }
+    asks.set(key, slot)
+    this.#byHandle.set(keyOf(ask), slot)
+    if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), slot)
     this.#unanswered++
     return ask
   }
@@ -106,7 +120,7 @@ export class WaitingInitiators {
   /** The ask that an answer belongs to; undefined when nobody here waits for it. */
   match({ kind, handle, id, from }: DeviceAnswer, nowMs: number): Ask | undefined {
     const ask =
-      kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle))) : this.#find(handle, id)
+      kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle)))?.ask : this.#find(handle, id)
     if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
     if (id !== '' && id !== ask.id) return undefined
     if (nowMs - ask.askedMs >= WAIT_FOR_ANSWER_MS) return undefined
@@ -119,19 +133,25 @@ export class WaitingInitiators {
   }
 
   /** The connection has ended. */
-  drop(initiator: ClientConnection): void {
-    const asks = this.#byConnection.get(initiator)
+  drop(initiator: Asking): void {
+    const asks = initiator[ASKS]
     if (!asks) return
-    this.#byConnection.delete(initiator)
-    for (const ask of asks.values()) this.#forget(ask)
+    initiator[ASKS] = undefined
+    this.#size--
+    for (const slot of asks.values()) this.#forget(slot)
   }
 
   #find(handle: Uint8Array, id: string): Ask | undefined {
     const key = textOf(handle)
-    return this.#byHandle.get(key) ?? (handle.length === IPV6_HANDLE_BYTES ? this.#byHandle.get(key + id) : undefined)
+    const slot = this.#byHandle.get(key)
+    if (slot) return slot.ask
+    return handle.length === IPV6_HANDLE_BYTES ? this.#byHandle.get(key + id)?.ask : undefined
   }
 
-  #forget(ask: Ask): void {
+  #forget(slot: Slot): void {
+    const { ask } = slot
+    if (!ask) return
+    slot.ask = undefined
     if (!ask.isAnswered) this.#unanswered--
     this.#byHandle.delete(keyOf(ask))
     if (!hasTruePort(ask)) this.#byAddress.delete(addressKey(ask.address))
@@ -159,4 +179,9 @@ const addressKey = ({ ip, port }: Endpoint) => `${ip}|${port}`
 const keyOf = (ask: Ask) => textOf(ask.handle) + (isGuessable(ask) ? ask.id : '')
 
 /** Longer handles than ours are nobody's and need not be looked at as a whole. */
-const textOf = (handle: Uint8Array) => String.fromCharCode(...handle.subarray(0, IPV6_HANDLE_BYTES + 1))
+function textOf(handle: Uint8Array): string {
+  const length = Math.min(handle.length, IPV6_HANDLE_BYTES + 1)
+  let text = ''
+  for (let i = 0; i < length; i++) text += String.fromCharCode(handle[i] as number)
+  return text
+}
