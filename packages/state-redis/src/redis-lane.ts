@@ -85,7 +85,7 @@ export class RedisLane {
     redis.on('error', (error) => this.#noteError(error))
     redis.on('connect', () => this.#touch())
     redis.on('ready', () => this.#probe())
-    redis.on('close', () => this.#away(`the connection was closed (${this.#lastError})`))
+    redis.on('close', () => this.#away())
     this.#watch = setInterval(() => this.#watchProgress(), WATCH_INTERVAL_MS)
     this.#watch.unref()
   }
@@ -253,13 +253,14 @@ export class RedisLane {
     this.#timeoutsInRow = 0
     this.#lookedAtMs = performance.now()
     this.#state = 'up'
+    this.#lastError = ''
     this.#parts.onUp(probe)
   }
 
-  #away(reason: string): void {
+  #away(): void {
     this.scripts.clear()
     this.#touch()
-    if (this.#state === 'up') this.#lastError = reason
+    if (this.#lastError === '') this.#lastError = 'the connection was closed'
     this.#leaveUp('connecting')
   }
 
