@@ -100,6 +100,9 @@ export class EventLog implements RelayEvents {
     this.log.error({ err, remedy }, 'listener.accept failed')
   }
 
+  withdrawFailed = (err: unknown): void =>
+    this.log.warn({ err }, 'ID servers could not be told that this relay stops; they notice when its lease has lapsed')
+
   readsPortably = (): void =>
     this.log.warn('this Node.js is not known: connections are read the portable way, which takes more processor time')
 

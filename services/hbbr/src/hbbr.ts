@@ -1,10 +1,19 @@
 import { isIP, type Socket } from 'node:net'
-import { Relay, type RelaySettings, runConsoleCommand } from '@tryst/relay'
+import type { Duplex } from 'node:stream'
+import {
+  LoadMeter,
+  Relay,
+  type RelayAnnouncement,
+  type RelaySettings,
+  runConsoleCommand,
+  type SessionBroker,
+} from '@tryst/relay'
 import {
   ConnectionGuard,
   type HalfGuard,
   openWebSocketHalves,
   type SocketReading,
+  StreamHalf,
   serveTextConsole,
   TcpHalfListener,
   type WebSocketUpgrades,
@@ -26,18 +35,38 @@ export interface HbbrOptions {
   readonly reading: SocketReading
   /** How long relayed sessions may go on when the relay is closed. */
   readonly drainMs: number
+  /** How long sessions that were offered before may still arrive when the relay is closed; for tests. */
+  readonly offeredMs?: number
 }
 
 export interface HbbrParts {
   readonly lists: AddressLists
   readonly eventLog: EventLog
+  /** Where halves find each other across relays, and whether they were introduced. Not there: this relay is alone. */
+  readonly broker?: SessionBroker | undefined
+  /** Who sends clients here. Not there: nobody that could be told to stop. */
+  readonly offers?: RelayOffers | undefined
 }
+
+/** What makes clients come to this relay. */
+export interface RelayOffers {
+  /** From now on nobody is sent here; whoever was sent before may still come. Called first when the relay is closed. */
+  withdraw(): Promise<void>
+  /** Sessions that were sent here in the last so many milliseconds and have not come about. Not there: nobody can tell. */
+  readonly outstanding?: (withinMs: number) => number
+}
+
+/** What an operator says of a relay. */
+export type RelayIdentity = Pick<RelayAnnouncement, 'address' | 'name' | 'region' | 'capacityBitsPerSecond'>
 
 /** Clients derive this port themselves: the TCP port + 2. */
 const webSocketPort = (tcpPort: number): number => (tcpPort === 0 ? 0 : tcpPort + 2)
 
-/** How long halves that wait may go on waiting when the relay is closed: what was offered still comes about. */
-const WAITING_GRACE_MS = 8_000
+/** How long the relay goes on accepting when it is closed: what was offered still comes about. */
+const OFFERED_MS = 8_000
+
+/** How often it is looked whether all have come. */
+const OUTSTANDING_POLL_MS = 50
 
 /** How long what was written before the end may take to leave. */
 const FLUSH_MS = 500
@@ -46,19 +75,21 @@ const FLUSH_POLL_MS = 10
 /** A running relay: its sockets, and the core that they serve. */
 export class Hbbr {
   #closing: Promise<void> | undefined
+  readonly #load = new LoadMeter(relayClock.now())
 
   private constructor(
     readonly relay: Relay,
     readonly guard: HalfGuard,
     readonly eventLog: EventLog,
     private readonly options: HbbrOptions,
+    private readonly offers: RelayOffers | undefined,
     private readonly tcp: TcpHalfListener,
     private readonly webSocket: WebSocketUpgrades,
   ) {}
 
   /** @throws the listen error of Node when a port is taken */
-  static async start(options: HbbrOptions, { lists, eventLog }: HbbrParts): Promise<Hbbr> {
-    const relay = new Relay({ settings: options.settings, clock: relayClock, events: eventLog, ...lists })
+  static async start(options: HbbrOptions, { lists, eventLog, broker, offers }: HbbrParts): Promise<Hbbr> {
+    const relay = new Relay({ settings: options.settings, clock: relayClock, events: eventLog, broker, ...lists })
     const guard: HalfGuard = new ConnectionGuard(
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
       (limit, source) => eventLog.limitHit(limit, source),
@@ -81,7 +112,7 @@ export class Hbbr {
         onOpen: (half, ageMs) => relay.arrive(half, ageMs),
         onError: eventLog.acceptFailed,
       })
-      return new Hbbr(relay, guard, eventLog, options, tcp, webSocket)
+      return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket)
     } catch (error) {
       tcp.close()
       throw error
@@ -90,6 +121,36 @@ export class Hbbr {
 
   get ports(): { readonly tcp: number; readonly webSocket: number } {
     return { tcp: this.tcp.port, webSocket: this.webSocket.port }
+  }
+
+  /** True as soon as it was told to stop. */
+  get isDraining(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** Bits a second of the last seconds, both directions together. Meant to be asked about once a second. */
+  get loadBitsPerSecond(): number {
+    const { bytesRelayed, bytesJoined } = this.relay.counters
+    return this.#load.measure(relayClock.now(), (bytesRelayed + bytesJoined) * 8)
+  }
+
+  /** What ID servers should know of this relay now. */
+  describe(identity: RelayIdentity): RelayAnnouncement {
+    return { ...identity, loadBitsPerSecond: this.loadBitsPerSecond, isDraining: this.isDraining }
+  }
+
+  /** Whether a half waits here for one that has come to another relay. */
+  awaits({ uuid, half }: JoinRequest): boolean {
+    return this.relay.awaits(uuid, half)
+  }
+
+  /**
+   * Pairs a half that waits here with one that has come to another relay, at the end of this stream.
+   *
+   * @returns false when it does not wait here any more; the stream was not touched then
+   */
+  join(request: JoinRequest, stream: Duplex): boolean {
+    return this.awaits(request) && this.relay.join(request.uuid, request.half, new StreamHalf(stream))
   }
 
   /**
@@ -103,8 +164,7 @@ export class Hbbr {
 
   async #close(): Promise<void> {
     const drained = after(this.options.drainMs)
-    // Partners of those who wait must still be able to come.
-    await Promise.race([this.relay.nobodyWaits(), after(WAITING_GRACE_MS)])
+    await this.#letOfferedArrive()
     this.tcp.close()
     this.webSocket.close()
     this.relay.closeArrivals()
@@ -114,6 +174,28 @@ export class Hbbr {
     while (this.guard.connections > 0 && performance.now() < flushedBy) await after(FLUSH_POLL_MS)
     for (const half of [...this.guard]) half.destroy()
   }
+
+  /** Goes on accepting: partners of those who wait, and whoever was sent here before this relay withdrew. */
+  async #letOfferedArrive(): Promise<void> {
+    const offeredMs = this.options.offeredMs ?? OFFERED_MS
+    const startedAt = performance.now()
+    const isOver = () => performance.now() - startedAt >= offeredMs
+    const over = after(offeredMs)
+    const { offers } = this
+    if (offers) {
+      // It may take as long as it likes: nothing waits for it.
+      offers.withdraw().catch((error) => this.eventLog.withdrawFailed(error))
+      const mayCome = () => offers.outstanding === undefined || offers.outstanding(offeredMs) > 0
+      while (!isOver() && mayCome()) await after(OUTSTANDING_POLL_MS)
+    }
+    await Promise.race([this.relay.nobodyWaits(), over])
+  }
+}
+
+/** A half that another relay was sent to join, as that relay names it. */
+export interface JoinRequest {
+  readonly uuid: string
+  readonly half: string
 }
 
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref())

@@ -2,7 +2,8 @@ import type { Metrics } from '@tryst/service'
 import type { Hbbr } from './hbbr.ts'
 
 /** What an operator sees of the relay (docs/operating.md, metrics). */
-export function describeMetrics(metrics: Metrics, { relay, guard, eventLog }: Hbbr): void {
+export function describeMetrics(metrics: Metrics, hbbr: Hbbr): void {
+  const { relay, guard, eventLog } = hbbr
   const { counters } = relay
   metrics.level({
     name: 'tryst_relay_pairs',
@@ -13,6 +14,26 @@ export function describeMetrics(metrics: Metrics, { relay, guard, eventLog }: Hb
     name: 'tryst_relay_waiting',
     help: 'Connections that wait for their partner.',
     read: () => relay.waitingCount,
+  })
+  metrics.level({
+    name: 'tryst_relay_unticketed',
+    help: 'Connections whose ticket has not come yet, or is being looked up.',
+    read: () => relay.unticketedCount,
+  })
+  metrics.level({
+    name: 'tryst_relay_joined',
+    help: 'Connections that are joined with one on another relay, which counts the session.',
+    read: () => relay.joinedCount,
+  })
+  metrics.level({
+    name: 'tryst_relay_load_bits_per_second',
+    help: 'What is carried, both directions together, mean of the last seconds.',
+    read: () => hbbr.loadBitsPerSecond,
+  })
+  metrics.level({
+    name: 'tryst_relay_draining',
+    help: '1 as soon as the relay was told to stop.',
+    read: () => (hbbr.isDraining ? 1 : 0),
   })
   metrics.level({
     name: 'tryst_relay_connections',
@@ -28,6 +49,21 @@ export function describeMetrics(metrics: Metrics, { relay, guard, eventLog }: Hb
     name: 'tryst_relay_paired_total',
     help: 'Sessions whose two sides have met.',
     read: () => counters.paired,
+  })
+  metrics.total({
+    name: 'tryst_relay_dialled_total',
+    help: 'Sessions among them whose other side is on another relay.',
+    read: () => counters.dialled,
+  })
+  metrics.total({
+    name: 'tryst_relay_joined_total',
+    help: 'Connections that were joined with one on another relay, which counts the session.',
+    read: () => counters.joined,
+  })
+  metrics.total({
+    name: 'tryst_relay_joined_bytes_total',
+    help: 'Payload that was passed on for sessions that another relay counts.',
+    read: () => counters.bytesJoined,
   })
   metrics.total({
     name: 'tryst_relay_bytes_total',

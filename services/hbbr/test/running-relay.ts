@@ -3,7 +3,7 @@ import { createLogger } from '@tryst/service'
 import type { SocketReading } from '@tryst/transport'
 import { newAddressLists } from '../src/address-list-files.ts'
 import { EventLog } from '../src/event-log.ts'
-import { Hbbr, type HbbrOptions } from '../src/hbbr.ts'
+import { Hbbr, type HbbrOptions, type HbbrParts } from '../src/hbbr.ts'
 
 /** No limit that a test would notice. */
 export const UNLIMITED = { ...DEFAULT_BANDWIDTH, singleMegabits: 1_000_000, totalMegabits: 1_000_000 }
@@ -21,7 +21,10 @@ export interface TestOptions extends Partial<Omit<HbbrOptions, 'settings'>> {
 }
 
 /** A relay on ports that the system draws. */
-export async function startRelay({ settings = {}, ...options }: TestOptions = {}): Promise<RunningRelay> {
+export async function startRelay(
+  { settings = {}, ...options }: TestOptions = {},
+  parts: Pick<HbbrParts, 'broker' | 'offers'> = {},
+): Promise<RunningRelay> {
   const logLines: string[] = []
   const log = createLogger({
     service: 'hbbr',
@@ -48,7 +51,7 @@ export async function startRelay({ settings = {}, ...options }: TestOptions = {}
         ...settings,
       },
     },
-    { lists, eventLog: new EventLog(log) },
+    { lists, eventLog: new EventLog(log), ...parts },
   )
   return { hbbr, ports: hbbr.ports, lists, logLines }
 }
