@@ -32,6 +32,6 @@ export const isProven = (socket: TLSSocket): boolean => socket.getProtocol() ===
 
 /** The handshake failed because the keys differ, as either side sees it. */
 export function isOtherKey(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
   return /BINDER_DOES_NOT_VERIFY|ALERT_HANDSHAKE_FAILURE|ALERT_DECRYPT_ERROR|UNKNOWN_PSK_IDENTITY/.test(code)
 }
