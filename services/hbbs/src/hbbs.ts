@@ -19,15 +19,17 @@ import {
   type ConnectionLimit,
   FramedTcpListener,
   serveTextConsole,
-  UdpPort,
   WebSocketListener,
 } from '@tryst/transport'
+import { DeviceDoor } from './device-door.ts'
 import { RelayProbe, resolvable } from './relay-probe.ts'
 
 export interface HbbsOptions {
   /** Main port; the NAT test has the one below, WebSocket the second above. 0: drawn by the system, for tests. */
   readonly port: number
   readonly bind: string | undefined
+  /** Other nodes on this host may listen on the same ports. */
+  readonly reusePort: boolean
   readonly settings: RendezvousSettings
   readonly receiveBufferBytes: number
   /** Operator's text console for loopback connections to the second port. */
@@ -67,7 +69,7 @@ export class Hbbs {
   private constructor(
     readonly server: RendezvousServer,
     private readonly listeners: {
-      readonly udp: UdpPort
+      readonly udp: DeviceDoor
       readonly main: FramedTcpListener
       readonly second: FramedTcpListener
       readonly webSocket: WebSocketListener
@@ -84,13 +86,14 @@ export class Hbbs {
       random: randomUint32,
       asciiText: (bytes, start, end) => (bytes as Buffer).toString('latin1', start, end),
     })
-    const { firstMessageTimeoutMs, bind, port } = options
+    const { firstMessageTimeoutMs, bind, port, reusePort } = options
     const guard = new ConnectionGuard<ServedConnection>(
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
       parts.onConnectionLimit,
     )
     const tcp = {
-      ...{ bind, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS, maxFrameBytes: options.maxMessageBytes },
+      ...{ bind, reusePort, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
+      maxFrameBytes: options.maxMessageBytes,
       onError: parts.onSocketError,
     }
     const opened: { close(): Promise<void> }[] = []
@@ -109,8 +112,9 @@ export class Hbbs {
       )
       const portOf = (offset: number) => (port === 0 ? 0 : port + offset)
       const udp = await open(
-        UdpPort.open({
-          ...{ bind, port: main.port, receiveBufferBytes: options.receiveBufferBytes, onError: parts.onSocketError },
+        DeviceDoor.open({
+          ...{ bind, reusePort, port: main.port, receiveBufferBytes: options.receiveBufferBytes },
+          onError: parts.onSocketError,
           onDatagram: (datagram, ip, from, sender) => server.onDatagram(datagram, ip, from, sender),
         }),
       )
@@ -124,7 +128,7 @@ export class Hbbs {
       )
       const webSocket = await open(
         WebSocketListener.open({
-          ...{ bind, port: portOf(2), firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
+          ...{ bind, reusePort, port: portOf(2), firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
           maxMessageBytes: options.maxMessageBytes,
           trustedProxies: options.trustedProxies,
           handler: handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload)),
@@ -135,7 +139,10 @@ export class Hbbs {
       const probe = new RelayProbe(server.relays)
       const unresolved = await probe.start()
       if (unresolved.length > 0) parts.onUnresolvedRelays(unresolved)
-      const sweeper = setInterval(() => server.sweep(), SWEEP_EVERY_MS)
+      const sweeper = setInterval(() => {
+        server.sweep()
+        udp.keep(parts.cluster.isCutOff ? 'shut' : 'open')
+      }, SWEEP_EVERY_MS)
       const stopWork = () => {
         probe.close()
         clearInterval(sweeper)

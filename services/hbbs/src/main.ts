@@ -1,4 +1,4 @@
-import { noTickets } from '@tryst/rendezvous'
+import { fileURLToPath } from 'node:url'
 import {
   createLogger,
   createMetrics,
@@ -8,16 +8,27 @@ import {
   loadKeyPair,
   parseHbbsConfig,
   readConfigOrExit,
+  redisPlace,
+  runWorkers,
   startWantedHealthServer,
+  workerConfig,
+  workerNumber,
 } from '@tryst/service'
-import { DatabaseOpenError, InProcessRelayDirectory, LoneNode, SqliteIdentityStore } from '@tryst/state-sqlite'
+import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
+import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { EventLog } from './event-log.ts'
 import { Hbbs } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous } from './metrics.ts'
 import { hbbsOptions } from './options.ts'
+import { openState } from './state.ts'
 
-const { config, warnings } = readConfigOrExit(parseHbbsConfig)
+const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbsConfig)
+const config = workerConfig(wholeConfig)
 const log = createLogger({ service: 'hbbs', level: config.logLevel, format: config.logFormat })
+
+/** Devices that were asked get their answer out, which takes up to 8 s. */
+const WORKERS_CLOSE_WITHIN_MS = 9_500
+if (config.workers > 1 && workerNumber() === undefined) await runAsWorkers()
 
 /** What was started, last first: a signal may come before everything has. */
 const started: { close(): Promise<void> }[] = []
@@ -30,22 +41,19 @@ installShutdown({
 
 try {
   for (const warning of warnings) log.warn(warning)
-  const keys = await loadKeyPair({ key: config.key, use: 'sign', folder: process.cwd() })
+  const pair = redisPlace(config) ? 'shared' : 'own'
+  const keys = await loadKeyPair({ key: config.key, use: 'sign', folder: process.cwd(), pair })
   for (const warning of keys.warnings) log.warn(warning)
   log.info({ from: keys.source }, keys.publicKey === undefined ? 'no key' : `Key: ${keys.publicKey}`)
   if (keys.expectedKey === undefined) log.warn('KEY is empty: controllers need no key, anybody may ask for devices')
 
-  const identities = new SqliteIdentityStore({ path: config.dbPath, durability: config.sqliteSync })
-  started.unshift(identities)
-  log.info({ path: config.dbPath, devices: identities.count() }, 'database open')
+  const state = await openState(config, keys, log)
+  started.unshift(state)
   const metrics = createMetrics()
   const limits = exposeLimits(metrics)
   const events = new EventLog(log, (limit) => limits[limit]++)
   const hbbs = await Hbbs.start(hbbsOptions(config, keys.expectedKey), {
-    identities,
-    cluster: new LoneNode(),
-    announcedRelays: new InProcessRelayDirectory(Date.now),
-    tickets: noTickets,
+    ...state,
     signer: keys.signer,
     events,
     onUnresolvedRelays: (relays) =>
@@ -54,6 +62,7 @@ try {
     onSocketError: (err) => log.error({ err }, 'socket error'),
   })
   exposeRendezvous(hbbs.server, metrics)
+  if (state.shared) exposeSharedNode(state.shared, metrics)
 
   started.unshift(hbbs)
   const readiness = () => hbbs.readiness
@@ -68,9 +77,22 @@ try {
   process.exit(1)
 }
 
+/** Ends this process with its workers. */
+async function runAsWorkers(): Promise<never> {
+  try {
+    const program = fileURLToPath(new URL('../bin/hbbs', import.meta.url))
+    const closeWithinMs = WORKERS_CLOSE_WITHIN_MS
+    process.exit(await runWorkers({ name: 'hbbs', program, args: process.argv.slice(2), config, log, closeWithinMs }))
+  } catch (error) {
+    log.fatal(await inWords(error))
+    process.exit(1)
+  }
+}
+
 /** What an operator can do something about in one line; everything else with its stack. */
 async function inWords(error: unknown): Promise<unknown> {
   if (error instanceof DatabaseOpenError || error instanceof ListenError) return error.message
+  if (error instanceof SharedStateError) return error.message
   if (error instanceof Error && error.name === 'KeyFileError') return error.message
   if (error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
     const port = 'port' in error ? Number(error.port) : config.port

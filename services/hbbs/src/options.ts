@@ -11,6 +11,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
   return {
     port: config.port,
     bind: config.bind,
+    reusePort: config.reusePort,
     receiveBufferBytes: config.rmemBytes || DEFAULT_RECEIVE_BUFFER_BYTES,
     textConsole: config.console ? 'on' : 'off',
     firstMessageTimeoutMs: config.firstMessageTimeoutMs,

@@ -1,0 +1,40 @@
+import type { Logger } from '@tryst/service'
+import { checkRedis, RedisConnection, type RedisSettings, RedisUnreachableError } from '@tryst/state-redis'
+
+/** The shared state cannot be used; the message says why, and what to do. */
+export class SharedStateError extends Error {
+  override readonly name = 'SharedStateError'
+}
+
+/** A node that starts together with its Redis waits for it. */
+const ATTEMPTS = 6
+
+/**
+ * Connects to Redis and looks whether it is fit: what only may go wrong is warned about.
+ *
+ * @throws SharedStateError when it can't be reached within a minute, or would lose what it is told
+ */
+export async function openRedis(
+  settings: RedisSettings,
+  { publicKey, log }: { readonly publicKey: Uint8Array; readonly log: Logger },
+): Promise<RedisConnection> {
+  const connection = await connect(settings, log)
+  const problems = await checkRedis(connection, { publicKey })
+  for (const { severity, text } of problems) if (severity === 'warning') log.warn(text)
+  const errors = problems.filter(({ severity }) => severity === 'error').map(({ text }) => text)
+  if (errors.length === 0) return connection
+  connection.close()
+  throw new SharedStateError(errors.join('\n'))
+}
+
+async function connect(settings: RedisSettings, log: Logger): Promise<RedisConnection> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await RedisConnection.open(settings)
+    } catch (error) {
+      if (!(error instanceof RedisUnreachableError)) throw error
+      if (attempt === ATTEMPTS) throw new SharedStateError(`${error.message}; see REDIS_URL, and whether Redis runs`)
+      log.warn(`${error.message}; trying again`)
+    }
+  }
+}

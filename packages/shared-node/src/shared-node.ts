@@ -1,0 +1,89 @@
+import type { Duplex } from 'node:stream'
+import { formatAddress, NodeLinks, type StreamOpening } from '@tryst/node-link'
+import type { ClusterConfig, Logger } from '@tryst/service'
+import { nodeLabel } from '@tryst/service'
+import {
+  drawIncarnation,
+  NodeAnswers,
+  type NodeFacts,
+  type RedisConnection,
+  RedisNode,
+  type RedisSettings,
+} from '@tryst/state-redis'
+import { linkLog } from './link-log.ts'
+import { openRedis } from './open-redis.ts'
+
+export interface SharedNodeOptions {
+  readonly role: NodeFacts['role']
+  readonly config: ClusterConfig
+  readonly redis: RedisSettings
+  /** The server's, 64 bytes in libsodium's form: nodes trust one another by it. */
+  readonly secretKey: Uint8Array
+  readonly publicKey: Uint8Array
+  /** Of the program. */
+  readonly version: string
+  readonly log: Logger
+  /** A relay brings a half that one of ours waits for. Default: none waits. */
+  readonly onStream?: (opening: StreamOpening, stream: Duplex) => boolean
+}
+
+/** A process as one of several nodes: its connection to Redis, its lease there, its links to the others. */
+export class SharedNode {
+  #closed = false
+
+  private constructor(
+    readonly connection: RedisConnection,
+    readonly node: RedisNode,
+    readonly links: NodeLinks,
+    /** What this node tells others; whoever knows something attaches itself. */
+    readonly answers: NodeAnswers,
+  ) {}
+
+  /** @throws SharedStateError when Redis is not there or unfit; Node's listen error for NODE_ADDRESS */
+  static async open(options: SharedNodeOptions): Promise<SharedNode> {
+    const { role, config, redis, secretKey, version, log, onStream } = options
+    const connection = await openRedis(redis, options)
+    try {
+      const name = nodeLabel(config)
+      const incarnation = drawIncarnation()
+      const answers = new NodeAnswers()
+      const { nodeAddress } = config
+      const host = nodeAddress?.host ?? connection.localAddress ?? '127.0.0.1'
+      const links = await NodeLinks.open({
+        ...{ secretKey, incarnation, name, version, handle: answers },
+        listen: { host, port: nodeAddress?.port ?? 0 },
+        onStream: onStream ?? (() => false),
+        events: linkLog(log),
+      })
+      // A name stays a name: what it stands for may change.
+      const port = Number(links.address.slice(links.address.lastIndexOf(':') + 1))
+      const facts = { role, name, address: formatAddress(host, port), version }
+      const node = new RedisNode(connection, facts, {
+        incarnation,
+        events: {
+          nodeSeen: ({ name, address }) => log.info({ node: name, address }, 'node seen'),
+          nodeGone: ({ name, address }) => log.warn({ node: name, address }, 'node gone'),
+          leaseNotRenewed: (err) => log.warn({ err }, 'Redis is away: this node could not renew its lease'),
+        },
+      })
+      connection.onChange((event) => {
+        if (event.kind === 'up' && !event.isFirst) log.info('Redis is back')
+        if (event.kind === 'lost-data-suspected') log.warn({ reason: event.reason }, 'Redis may have lost data')
+      })
+      log.info({ node: name, address: facts.address }, 'taking part as a node')
+      return new SharedNode(connection, node, links, answers)
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  }
+
+  /** Leaves the others. May be called twice. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.node.withdraw()
+    this.links.close()
+    this.connection.close()
+  }
+}

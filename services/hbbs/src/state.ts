@@ -1,0 +1,81 @@
+import { decodeBase64 } from '@tryst/protocol'
+import { type Cluster, type IdentityStore, noTickets, type RelayDirectory, type RelayTickets } from '@tryst/rendezvous'
+import {
+  type HbbsConfig,
+  type LoadedKeyPair,
+  type Logger,
+  packageVersion,
+  ticketsGoThroughParent,
+} from '@tryst/service'
+import { redisSettings, SharedNode } from '@tryst/shared-node'
+import { RedisCluster, RedisIdentityStore, RedisRelayDirectory, RedisTickets } from '@tryst/state-redis'
+import { InProcessRelayDirectory, LoneNode, SqliteIdentityStore } from '@tryst/state-sqlite'
+import { parentTickets } from './parent-tickets.ts'
+
+/** What this server remembers, and who shares it. */
+export interface State {
+  readonly identities: IdentityStore
+  readonly cluster: Cluster
+  readonly announcedRelays: RelayDirectory
+  readonly tickets: RelayTickets
+  /** Where the state is shared: what is known of Redis and of other nodes. */
+  readonly shared?: SharedNode
+  /** After everything that uses it. May be called twice. */
+  close(): Promise<void>
+}
+
+/** What the settings ask for: an SQLite file and nobody else, or a Redis and the nodes that share it. */
+export async function openState(config: HbbsConfig, keys: LoadedKeyPair, log: Logger): Promise<State> {
+  const redis = redisSettings(config)
+  if (redis === undefined) return openOwnState(config, log)
+  const { secretKey, publicKey } = keys
+  const publicBytes = decodeBase64(publicKey ?? '')
+  if (!secretKey || !publicBytes) throw new Error('nodes that share their state have a key pair')
+  const shared = await SharedNode.open({
+    ...{ role: 'id-server', config, redis, secretKey, publicKey: publicBytes, version: packageVersion, log },
+  })
+  try {
+    return await openSharedState(shared, config, log)
+  } catch (error) {
+    await shared.close()
+    throw error
+  }
+}
+
+function openOwnState(config: HbbsConfig, log: Logger): State {
+  const identities = new SqliteIdentityStore({ path: config.dbPath, durability: config.sqliteSync })
+  log.info({ path: config.dbPath, devices: identities.count() }, 'database open')
+  return {
+    identities,
+    cluster: new LoneNode(),
+    announcedRelays: new InProcessRelayDirectory(Date.now),
+    tickets: ticketsGoThroughParent() ? parentTickets : noTickets,
+    close: () => identities.close(),
+  }
+}
+
+async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, log: Logger): Promise<State> {
+  const { connection, node, links, answers } = shared
+  const identities = await RedisIdentityStore.open(connection, {
+    maxDevices,
+    events: {
+      contradicted: (id, acknowledged, stored) =>
+        log.error(
+          { id, acknowledged: acknowledged.ip, stored: stored.ip, remedy: 'compare both, then import --replace' },
+          'Redis has another uuid or key for a device than this server acknowledged',
+        ),
+      restored: (count) => log.warn({ count }, 'wrote devices back that Redis had lost'),
+    },
+  })
+  return {
+    identities,
+    cluster: new RedisCluster({ connection, node, links, answers }),
+    announcedRelays: new RedisRelayDirectory(node),
+    tickets: new RedisTickets(connection),
+    shared,
+    async close() {
+      await identities.close()
+      await shared.close()
+    },
+  }
+}
