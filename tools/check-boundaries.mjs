@@ -33,11 +33,15 @@ const BREACHES = [
   ['client', "import type { Breach } from '@tryst/rendezvous'\nexport type Reexported = Breach"],
   ['transport', "import type { Breach } from '@tryst/hbbs'\nexport type Reexported = Breach"],
   ['state-sqlite', "import type { Breach } from '@tryst/hbbs'\nexport type Reexported = Breach"],
+  ['node-link', "import type { Breach } from '@tryst/relay'\nexport type Reexported = Breach"],
+  ['node-link', "import type { Breach } from '@tryst/state-redis'\nexport type Reexported = Breach"],
+  ['node-link', 'export const breach = process.env.KEY'],
   ['service', "import type { Breach } from '@tryst/hbbr'\nexport type Reexported = Breach"],
 ]
 const ALLOWED = [
   ['rendezvous', "import type { Heartbeat } from '@tryst/protocol'\nexport type Allowed = Heartbeat"],
   ['relay', "import type { Heartbeat } from '@tryst/protocol'\nexport type Allowed = Heartbeat"],
+  ['node-link', "import type { PeerId } from '@tryst/rendezvous'\nexport type Allowed = PeerId"],
   ['client', "import type { Session } from '@tryst/protocol/session'\nexport type Allowed = Session"],
 ]
 
