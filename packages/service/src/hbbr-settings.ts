@@ -99,10 +99,11 @@ export const hbbrSettings = {
     variable: 'RELAY_CAPACITY',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: undefined,
-    fallbackText: 'TOTAL_BANDWIDTH, at most 4000',
+    fallbackText: '1000, or twice TOTAL_BANDWIDTH where that is less',
     topic: 'Several nodes',
     meaning:
-      'What this relay can carry in each direction, in 1024 x 1024 bits per second. New sessions prefer the relay with more of it free.',
+      'What this relay can carry, both directions together, in millions of bits per second. New sessions prefer the relay with more of it free.',
+    reason: 'A fifth of what one core was measured to carry in small messages: what a usual network card carries.',
   }),
   requireTicket: setting({
     variable: 'RELAY_REQUIRE_TICKET',
@@ -163,6 +164,23 @@ export const hbbrSettings = {
     topic: 'Limits',
     meaning: 'Connections that wait for their partner at once; beyond it the newcomer is refused.',
     reason: 'A quarter of the connections: the rest stays free for sessions.',
+  }),
+  unticketedPerSource: setting({
+    variable: 'UNTICKETED_PER_SOURCE',
+    schema: wholeNumber({ min: 1, max: 1_000_000 }),
+    fallback: 64,
+    topic: 'Limits',
+    meaning:
+      'Connections from one address (IPv6: /64) whose ticket has not come yet, or is being looked up, at once. Beyond it the one that has been without a ticket for longest gives way.',
+    reason: 'A ticket is there within a round trip of the connection, so few are without one at any moment.',
+  }),
+  unticketedTotal: setting({
+    variable: 'UNTICKETED_TOTAL',
+    schema: wholeNumber({ min: 1, max: 10_000_000 }),
+    fallback: 512,
+    topic: 'Limits',
+    meaning: 'The same for all addresses together.',
+    reason: 'Each asks for its ticket once a second, and 64 KiB of what it sends are kept.',
   }),
 }
 

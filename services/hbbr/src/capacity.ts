@@ -1,16 +1,18 @@
+const BITS_PER_MEGABIT = 1024 * 1024
+
 /**
- * What a relay is announced to carry where the operator says nothing, both directions together.
+ * Most that a relay is announced to carry where the operator says nothing.
  *
- * One core moves 20 Gbit/s between connections of one machine in large reads, and 5 Gbit/s in messages of 8 KiB. A fifth of
- * the latter is left: what a usual network card carries, with the rest of the core for many small messages, many
- * sessions, and whatever else runs there.
+ * One core of the machine that this was measured on moves 24 Gbit/s between connections in large reads, 64 sessions at
+ * once, and 5 Gbit/s in messages of 8 KiB, both on loopback (docs/operating.md, capacity). This is what is left of the
+ * latter with a fifth in reserve.
  */
-export const DEFAULT_CAPACITY_MEGABITS = 1_000
+export const MAX_DEFAULT_CAPACITY_MEGABITS = 4_000
 
-const BITS_PER_MEGABIT = 1_000_000
-
-/** @param totalBitsPerSecond the limit of all sessions together, in each direction */
-export function capacityBitsPerSecond(megabits: number | undefined, totalBitsPerSecond: number): number {
-  if (megabits !== undefined) return megabits * BITS_PER_MEGABIT
-  return Math.min(DEFAULT_CAPACITY_MEGABITS * BITS_PER_MEGABIT, 2 * totalBitsPerSecond)
+/** @param totalMegabits the limit of all sessions together, which nothing goes beyond */
+export function capacityBitsPerSecond(
+  configuredMegabits: number | undefined,
+  { totalMegabits }: { readonly totalMegabits: number },
+): number {
+  return (configuredMegabits ?? Math.min(totalMegabits, MAX_DEFAULT_CAPACITY_MEGABITS)) * BITS_PER_MEGABIT
 }

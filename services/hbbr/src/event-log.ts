@@ -26,9 +26,9 @@ const LIMIT_REMEDIES: Readonly<Record<RelayLimit, string>> = {
   waiting_source_full: 'raise WAITING_PER_SOURCE for many clients behind one address, else block the source',
   waiting_total_full: 'raise WAITING_TOTAL, or set a key so that strangers cannot wait here',
   unticketed_source_full:
-    'many connections of one address name sessions that no ID server introduced, or not yet: block the source, or see why tickets are late',
+    'raise UNTICKETED_PER_SOURCE where tickets are late, else block the source: it names sessions that no ID server introduced',
   unticketed_total_full:
-    'many connections name sessions that no ID server introduced, or not yet: set a key so that strangers cannot wait here, or see why tickets are late',
+    'raise UNTICKETED_TOTAL where tickets are late, else set a key so that strangers cannot wait here',
 }
 
 /** Writes what happens to the log; limits once a minute each, with the number of times. */

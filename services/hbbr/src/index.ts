@@ -1,5 +1,5 @@
 export { type AddressLists, newAddressLists } from './address-list-files.ts'
-export { capacityBitsPerSecond, DEFAULT_CAPACITY_MEGABITS } from './capacity.ts'
+export { capacityBitsPerSecond, MAX_DEFAULT_CAPACITY_MEGABITS } from './capacity.ts'
 export { EventLog } from './event-log.ts'
 export {
   Hbbr,
@@ -9,4 +9,5 @@ export {
   type RelayIdentity,
   type RelayOffers,
 } from './hbbr.ts'
+export { LinkedSessions, type RelayLinks } from './linked-sessions.ts'
 export { ParentTickets } from './parent-tickets.ts'

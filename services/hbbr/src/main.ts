@@ -13,11 +13,14 @@ import {
   parseHbbrConfig,
   readConfigOrExit,
   startWantedHealthServer,
+  ticketsGoThroughParent,
 } from '@tryst/service'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
-import { Hbbr } from './hbbr.ts'
+import { Hbbr, type HbbrParts } from './hbbr.ts'
 import { describeMetrics } from './metrics.ts'
+import { ParentTickets } from './parent-tickets.ts'
+import { relayClock } from './relay-clock.ts'
 
 const { config, warnings } = readConfigOrExit(parseHbbrConfig)
 const log = createLogger({ service: 'hbbr', level: config.logLevel, format: config.logFormat })
@@ -74,7 +77,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog },
+      { lists, eventLog, ...sharedParts() },
     )
   } catch (error) {
     throw await describeListenError(error, {
@@ -83,6 +86,14 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr
       setting: '-p or PORT',
     })
   }
+}
+
+/** What this relay shares with others: tickets of the ID server that the same parent runs, or nothing. */
+function sharedParts(): Pick<HbbrParts, 'broker' | 'offers'> {
+  if (!ticketsGoThroughParent()) return {}
+  const tickets = new ParentTickets({ clock: relayClock, source: process })
+  const offers = { withdraw: async () => {}, outstanding: (withinMs: number) => tickets.outstanding(withinMs) }
+  return { broker: tickets, offers }
 }
 
 /** The port that Node's listen error names. */
@@ -95,6 +106,11 @@ const relaySettings = (config: HbbrConfig, expectedKey: string | undefined): Rel
   firstMessageMaxBytes: config.firstMessageMaxBytes,
   firstMessageMs: config.firstMessageTimeoutMs,
   waiting: { perSource: config.waitingPerSource, total: config.waitingTotal },
+  brokered: {
+    ...DEFAULT_RELAY_SETTINGS.brokered,
+    limits: { perSource: config.unticketedPerSource, total: config.unticketedTotal },
+    whenUnavailable: (config.ticketFail ?? (expectedKey ? 'open' : 'closed')) === 'open' ? 'wait' : 'turn-away',
+  },
   bandwidth: config,
 })
 
