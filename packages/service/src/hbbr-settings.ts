@@ -99,11 +99,11 @@ export const hbbrSettings = {
     variable: 'RELAY_CAPACITY',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: undefined,
-    fallbackText: '1000, or twice TOTAL_BANDWIDTH where that is less',
+    fallbackText: 'TOTAL_BANDWIDTH, at most 4000',
     topic: 'Several nodes',
     meaning:
-      'What this relay can carry, both directions together, in millions of bits per second. New sessions prefer the relay with more of it free.',
-    reason: 'A fifth of what one core was measured to carry in small messages: what a usual network card carries.',
+      'What this relay can carry, in 1024 x 1024 bits per second. New sessions prefer the relay with more of it free.',
+    reason: 'What one core was measured to carry in small messages, with a fifth in reserve.',
   }),
   requireTicket: setting({
     variable: 'RELAY_REQUIRE_TICKET',

@@ -1,0 +1,150 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import { loadKeyPair } from '@tryst/service'
+import { freePorts, type SitePorts } from '../site/free-ports.ts'
+import { type ProgramName, ServiceProcess } from '../site/service-process.ts'
+import { SITE_HOST } from '../site/site.ts'
+import { RedisProcess } from './redis-process.ts'
+
+export interface ClusterOptions {
+  /** How many ID servers and relays. Default: two of each. */
+  readonly hbbs?: number
+  readonly hbbr?: number
+  /** All ID servers share one port (SO_REUSEPORT), as behind one address. Default: a port for each. */
+  readonly address?: 'shared' | 'own'
+  readonly env?: Readonly<Record<string, string>>
+  /** Undefined: one of the cluster's own. */
+  readonly redis?: RedisProcess
+}
+
+/** One node: a program in a folder of its own. */
+export class ClusterNode {
+  #process: ServiceProcess | undefined
+
+  constructor(
+    readonly program: ProgramName,
+    readonly name: string,
+    readonly ports: SitePorts,
+    private readonly folder: string,
+    private readonly env: Readonly<Record<string, string>>,
+  ) {}
+
+  get process(): ServiceProcess {
+    if (!this.#process) throw new Error(`${this.name} was not started`)
+    return this.#process
+  }
+
+  get isRunning(): boolean {
+    return this.#process?.isRunning ?? false
+  }
+
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const args = this.program === 'hbbr' ? ['-k', '_', '-p', `${this.ports.relay}`] : ['-p', `${this.ports.main}`]
+    const command = { program: this.program, args, folder: this.folder, env: { ...this.env, ...env } }
+    this.#process = await ServiceProcess.start(command)
+  }
+
+  async kill(): Promise<void> {
+    await this.process.kill()
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop()
+  }
+}
+
+/** Several ID servers and relays that share one Redis and one key pair, with whoever connects to them. */
+export class Cluster {
+  readonly hbbs: ClusterNode[] = []
+  readonly hbbr: ClusterNode[] = []
+  readonly #guests = new Set<{ close(): unknown }>()
+
+  private constructor(
+    readonly redis: RedisProcess,
+    readonly key: string,
+    private readonly folder: string,
+    private readonly env: Readonly<Record<string, string>>,
+  ) {}
+
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const folder = mkdtempSync(join(tmpdir(), 'tryst-cluster-'))
+    const keys = join(folder, 'keys')
+    mkdirSync(keys)
+    await loadKeyPair({ key: '-', use: 'sign', folder: keys })
+    const key = readFileSync(join(keys, 'id_ed25519.pub'), 'utf8').trim()
+    const redis = options.redis ?? (await RedisProcess.start())
+    const cluster = new Cluster(redis, key, folder, options.env ?? {})
+    try {
+      const shared = options.address === 'shared' ? await freePorts() : undefined
+      for (let i = 0; i < (options.hbbs ?? 2); i++) await cluster.add('hbbs', shared)
+      for (let i = 0; i < (options.hbbr ?? 2); i++) await cluster.add('hbbr')
+      return cluster
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
+  }
+
+  /** Starts one node more. @param ports shared with nodes that are there; undefined: its own */
+  async add(program: ProgramName, ports?: SitePorts, env: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
+    const nodes = this[program]
+    const name = `${program}-${nodes.length + 1}`
+    const folder = join(this.folder, name)
+    cpSync(join(this.folder, 'keys'), folder, { recursive: true })
+    const own = ports ?? (await freePorts())
+    const node = new ClusterNode(program, name, own, folder, {
+      ...{ REDIS_URL: this.redis.url, NODE_ID: name, LOG_FORMAT: 'json', NODE_ADDRESS: SITE_HOST },
+      ...(ports ? { REUSE_PORT: 'Y' } : {}),
+      ...(program === 'hbbr' ? { RELAY_PUBLIC_ADDRESS: `${SITE_HOST}:${own.relay}` } : {}),
+      ...this.env,
+      ...env,
+    })
+    nodes.push(node)
+    await node.start()
+    return node
+  }
+
+  /** What a user enters into a client. @param index of the ID server; any of them where they share an address */
+  server(index = 0): ServerSettings {
+    return { host: SITE_HOST, port: this.node('hbbs', index).ports.main, key: this.key }
+  }
+
+  node(program: ProgramName, index = 0): ClusterNode {
+    const node = this[program][index]
+    if (!node) throw new Error(`there is no ${program} ${index}`)
+    return node
+  }
+
+  /** A device that is online. @param index of the ID server that it registers with */
+  async device(index = 0, options: Partial<DeviceOptions> = {}): Promise<Device> {
+    const device = this.guest(new Device({ natType: 'asymmetric', ...options, server: this.server(index) }))
+    await device.start()
+    return device.online()
+  }
+
+  controller(index = 0, options: Partial<ControllerOptions> = {}): Controller {
+    return this.guest(new Controller({ ...options, server: this.server(index) }))
+  }
+
+  /** Is closed with the cluster. */
+  guest<T extends { close(): unknown }>(guest: T): T {
+    this.#guests.add(guest)
+    return guest
+  }
+
+  async dismissGuests(): Promise<void> {
+    const guests = [...this.#guests]
+    this.#guests.clear()
+    await Promise.all(guests.map((guest) => guest.close()))
+  }
+
+  async close(): Promise<void> {
+    await this.dismissGuests()
+    // The relays drain for some seconds: all at once.
+    await Promise.all([...this.hbbs, ...this.hbbr].map((node) => node.stop()))
+    await this.redis.close()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
