@@ -80,6 +80,7 @@ suite(name, () => {
         uuid: Uint8Array.from(Buffer.from(row.uuid, 'hex')),
         publicKey: Uint8Array.from(Buffer.from(row.pk, 'hex')),
         ip: JSON.parse(row.info).ip.replace('::ffff:', ''),
+        standing: 'certain',
       })
     await store.close()
   })

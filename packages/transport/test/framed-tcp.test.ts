@@ -124,6 +124,23 @@ describe('a listener for frames', () => {
     expect(received).toEqual([1])
   })
 
+  it.each(['the server closes it', 'the client ends it', 'the client resets it'])(
+    'says of a connection that it is closed once %s',
+    async (how) => {
+      const heard: FramedTcpConnection[] = []
+      const { port } = await listen({ onMessage: (connection) => void heard.push(connection) })
+      const socket = await dial(port)
+      socket.on('error', () => undefined)
+      socket.write(encodeFrame(bytes(1)))
+      while (heard.length === 0) await new Promise(setImmediate)
+      expect(heard[0]?.isClosed).toBe(false)
+      if (how.startsWith('the server')) heard[0]?.close()
+      else if (how.endsWith('ends it')) socket.end()
+      else socket.resetAndDestroy()
+      while (!heard[0]?.isClosed) await new Promise(setImmediate)
+    },
+  )
+
   it('takes no message of a connection that it is closing, and ends it though it goes on sending', async () => {
     const received: number[] = []
     const onMessage: FramedTcpHandler['onMessage'] = (connection, payload) => {

@@ -115,6 +115,16 @@ describe('a WebSocket listener', () => {
     expect(code).toBe(1000)
   })
 
+  it('says of a connection that it is closed, whoever closes it', async () => {
+    const { connect, connections } = await echo()
+    await connect()
+    const second = await connect()
+    expect(connections.map(({ isClosed }) => isClosed)).toEqual([false, false])
+    connections[0]?.close()
+    second.terminate()
+    await until('the end of both', () => connections.every(({ isClosed }) => isClosed))
+  })
+
   it('sends what was written before it closes, and no close message', async () => {
     const { connect } = await echo({
       handler: {
