@@ -26,6 +26,8 @@ export interface HbbrOptions {
   /** WebSocket has the port + 2. 0: drawn by the system, for tests. */
   readonly port: number
   readonly bind: string | undefined
+  /** Other nodes on this host may listen on the same ports. */
+  readonly reusePort?: boolean
   readonly settings: RelaySettings
   readonly connectionsPerSource: number
   readonly connectionsTotal: number
@@ -96,7 +98,8 @@ export class Hbbr {
     )
     const refuses = (ip: string) => relay.refuses(ip)
     const tcp = await TcpHalfListener.open({
-      ...{ bind: options.bind, port: options.port, reading: options.reading, guard, refuses },
+      ...{ bind: options.bind, port: options.port, reusePort: options.reusePort, reading: options.reading },
+      ...{ guard, refuses },
       divert: (socket, ip) => options.textConsole === 'on' && isLoopback(ip) && serveConsole(socket, relay, lists),
       onOpen: (half) => relay.arrive(half),
       onPortable: eventLog.readsPortably,
@@ -104,7 +107,7 @@ export class Hbbr {
     })
     try {
       const webSocket = await openWebSocketHalves({
-        ...{ bind: options.bind, port: webSocketPort(options.port), guard, refuses },
+        ...{ bind: options.bind, port: webSocketPort(options.port), reusePort: options.reusePort, guard, refuses },
         upgradeTimeoutMs: options.settings.firstMessageMs,
         firstMessageMaxBytes: options.settings.firstMessageMaxBytes,
         maxMessageBytes: options.settings.maxMessageBytes,

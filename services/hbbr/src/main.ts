@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { DEFAULT_RELAY_SETTINGS, type RelaySettings } from '@tryst/relay'
 import {
   createLogger,
@@ -12,19 +13,29 @@ import {
   loadKeyPair,
   parseHbbrConfig,
   readConfigOrExit,
+  redisPlace,
+  runWorkers,
   startWantedHealthServer,
   ticketsGoThroughParent,
+  workerConfig,
+  workerNumber,
 } from '@tryst/service'
+import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbr, type HbbrParts } from './hbbr.ts'
 import { describeMetrics } from './metrics.ts'
 import { ParentTickets } from './parent-tickets.ts'
 import { relayClock } from './relay-clock.ts'
+import { SharedRelay } from './shared-relay.ts'
 
-const { config, warnings } = readConfigOrExit(parseHbbrConfig)
+const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbrConfig)
+const config = workerConfig(wholeConfig)
 const log = createLogger({ service: 'hbbr', level: config.logLevel, format: config.logFormat })
 const folder = process.cwd()
+
+/** What was offered comes about, which takes up to 8 s. */
+const CLOSE_WITHIN_MS = 9_500
 
 /** What has to be closed, in this order. */
 const running: { close(): Promise<void> }[] = []
@@ -42,10 +53,15 @@ async function start(): Promise<void> {
   for (const warning of warnings) log.warn(warning)
   const lists = newAddressLists()
   readAddressLists(lists, folder, log)
-  const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder })
-  const hbbr = await listen(keyPair, lists)
-  running.push(hbbr)
-  await serveMetrics(hbbr)
+  const pair = redisPlace(config) ? 'shared' : 'own'
+  const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder, pair })
+  const shared = await SharedRelay.open(config, keyPair, log)
+  if (shared) running.push(shared)
+  const hbbr = await listen(keyPair, lists, shared)
+  // It ends before what it uses.
+  running.unshift(hbbr)
+  await shared?.start(hbbr)
+  await serveMetrics(hbbr, shared)
   process.on('SIGHUP', () => readAddressLists(lists, folder, log))
   logStart(log, config, keyPair, hbbr)
   // For a parent that waits until we listen.
@@ -53,22 +69,24 @@ async function start(): Promise<void> {
 }
 
 /** Without a listener nothing is measured: watching the event loop alone wakes the process a hundred times a second. */
-async function serveMetrics(hbbr: Hbbr): Promise<void> {
+async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promise<void> {
   if (config.metricsBind === undefined) return
   const metrics = createMetrics()
   describeMetrics(metrics, hbbr)
+  if (shared) exposeSharedNode(shared.node, metrics)
   const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   if (health) running.push(health)
 }
 
-async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr> {
+async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: SharedRelay | undefined): Promise<Hbbr> {
   const eventLog = new EventLog(log)
   try {
     return await Hbbr.start(
       {
         port: config.port,
         bind: config.bind,
+        reusePort: config.reusePort,
         settings: relaySettings(config, keyPair.expectedKey),
         connectionsPerSource: config.connectionsPerSource,
         connectionsTotal: config.connectionsTotal,
@@ -77,7 +95,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog, ...sharedParts() },
+      { lists, eventLog, ...(shared ?? ticketsOfParent()) },
     )
   } catch (error) {
     throw await describeListenError(error, {
@@ -88,8 +106,8 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists): Promise<Hbbr
   }
 }
 
-/** What this relay shares with others: tickets of the ID server that the same parent runs, or nothing. */
-function sharedParts(): Pick<HbbrParts, 'broker' | 'offers'> {
+/** Tickets of the ID server that the same parent runs, if any. */
+function ticketsOfParent(): Pick<HbbrParts, 'broker' | 'offers'> {
   if (!ticketsGoThroughParent()) return {}
   const tickets = new ParentTickets({ clock: relayClock, source: process })
   const offers = { withdraw: async () => {}, outstanding: (withinMs: number) => tickets.outstanding(withinMs) }
@@ -128,10 +146,23 @@ function logStart(log: Logger, config: HbbrConfig, keyPair: LoadedKeyPair, hbbr:
   log.info('Start')
 }
 
+/** Ends this process with its workers. */
+async function runAsWorkers(): Promise<never> {
+  const closeWithinMs = CLOSE_WITHIN_MS + config.drainSeconds * 1000
+  const program = fileURLToPath(new URL('../bin/hbbr', import.meta.url))
+  const args = process.argv.slice(2)
+  try {
+    process.exit(await runWorkers({ name: 'hbbr', program, args, config, log, closeWithinMs }))
+  } catch (error) {
+    throw await describeListenError(error, { port: config.port, protocol: 'tcp', setting: '-p or PORT' })
+  }
+}
+
 try {
+  if (config.workers > 1 && workerNumber() === undefined) await runAsWorkers()
   await start()
 } catch (error) {
-  if (!(error instanceof ListenError || error instanceof KeyFileError)) throw error
+  if (!(error instanceof ListenError || error instanceof KeyFileError || error instanceof SharedStateError)) throw error
   log.fatal(error.message)
   process.exit(1)
 }

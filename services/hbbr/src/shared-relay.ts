@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { decodeBase64 } from '@tryst/protocol'
 import {
   type HbbrConfig,
@@ -11,7 +12,7 @@ import { redisSettings, SharedNode } from '@tryst/shared-node'
 import { RedisRelayAnnouncer, RedisSessions } from '@tryst/state-redis'
 import { Announcement } from './announcement.ts'
 import { capacityBitsPerSecond } from './capacity.ts'
-import type { Hbbr, RelayOffers } from './hbbr.ts'
+import type { Hbbr, JoinRequest, RelayOffers } from './hbbr.ts'
 import { SharedBroker } from './shared-broker.ts'
 
 /** Clients add it where a relay is named without a port. */
@@ -46,13 +47,18 @@ export class SharedRelay {
     let relay: SharedRelay | undefined
     const node = await SharedNode.open({
       ...{ role: 'relay', config, redis, secretKey, publicKey: publicBytes, version: packageVersion, log },
-      onStream: (opening, stream) => relay?.#hbbr?.join(opening, stream) ?? false,
+      onStream: (opening, stream) => relay?.join(opening, stream) ?? false,
     })
     const { connection, links } = node
     const requiresTickets = config.requireTicket ?? true
     const sessions = new RedisSessions({ connection, node: node.node, links, requiresTickets })
     relay = new SharedRelay(node, sessions, config, log)
     return relay
+  }
+
+  /** A half that waits here takes a stream from another relay. False: it does not wait here (any more). */
+  join(opening: JoinRequest, stream: Duplex): boolean {
+    return this.#hbbr?.join(opening, stream) ?? false
   }
 
   /** What makes clients come here. */
@@ -74,10 +80,7 @@ export class SharedRelay {
       address,
       name: nodeLabel(this.config),
       region: this.config.relayRegion,
-      capacityBitsPerSecond: capacityBitsPerSecond(
-        this.config.relayCapacityMegabits,
-        hbbr.relay.bandwidth.totalBitsPerSecond,
-      ),
+      capacityBitsPerSecond: capacityBitsPerSecond(this.config.relayCapacityMegabits, hbbr.relay.bandwidth),
     }
     this.#announcement = Announcement.start(new RedisRelayAnnouncer(this.node.node), () => hbbr.describe(identity))
     this.log.info({ address }, 'announced to ID servers')
