@@ -14,7 +14,7 @@ import {
 } from './peers.ts'
 
 const DEVICE = '123456789'
-const LINKS: LinkKind[] = ['tcp', 'tls']
+const LINKS: LinkKind[] = ['tcp', 'tls', 'node links']
 const MIXES: [TransportName, TransportName][] = [
   ['tcp', 'tcp'],
   ['tcp', 'websocket'],
@@ -210,7 +210,7 @@ const ROOMY = {
 
 describe('two halves that come at the same instant to different relays', () => {
   it('always meet, 1,000 times, whichever way the answers take', async () => {
-    fleet = await startJoinedRelays({ count: 2, link: 'tcp', longestDelayMs: 10, seed: 7, options: ROOMY })
+    fleet = await startJoinedRelays({ count: 2, link: 'node links', longestDelayMs: 10, seed: 7, options: ROOMY })
     let met = 0
     for (let round = 0; round < 10; round++) {
       fleet.sessions.asked.length = 0

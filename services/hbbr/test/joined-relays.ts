@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { type NodeLinkOptions, NodeLinks } from '@tryst/node-link'
 import { type Dial, SharedSessions, seeded } from '@tryst/relay/contract'
 import { StreamHalf } from '@tryst/transport'
 import { relayClock } from '../src/relay-clock.ts'
 import { type RunningRelay, startRelay, type TestOptions } from './running-relay.ts'
 
 /** What relays are joined by. */
-export type LinkKind = 'tcp' | 'tls'
+export type LinkKind = 'tcp' | 'tls' | 'node links'
 
 const TLS = { ciphers: 'PSK-AES128-GCM-SHA256', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const
 
@@ -35,6 +36,7 @@ export async function startJoinedRelays({
   readonly longestDelayMs?: number
   readonly options?: TestOptions
 } = {}): Promise<JoinedRelays> {
+  if (link === 'node links') return startLinkedRelays({ count, seed, longestDelayMs, options })
   const psk = randomBytes(32)
   const random = seeded(seed)
   const delay = () => new Promise<void>((resolve) => setTimeout(resolve, random() * longestDelayMs))
@@ -95,6 +97,67 @@ export async function startJoinedRelays({
       await Promise.all(relays.map(({ hbbr }) => hbbr.close()))
       for (const socket of sockets) socket.destroy()
       for (const server of servers) server.close()
+    },
+  }
+}
+
+/** Nobody asks a relay anything. */
+const NO_ANSWERS: NodeLinkOptions['handle'] = {
+  push: () => 'not-mine',
+  forget: () => {},
+  holds: () => [],
+  answer: async () => false,
+  ticketFor: () => undefined,
+  hasStore: () => false,
+}
+
+type NodeId = NodeLinkOptions['incarnation']
+
+/** The same over the connections that nodes of one server have. */
+async function startLinkedRelays({
+  count,
+  seed,
+  longestDelayMs,
+  options,
+}: {
+  readonly count: number
+  readonly seed: number
+  readonly longestDelayMs: number
+  readonly options: TestOptions
+}): Promise<JoinedRelays> {
+  const random = seeded(seed)
+  const delay = () => new Promise<void>((resolve) => setTimeout(resolve, random() * longestDelayMs))
+  const sessions = new SharedSessions({ clock: relayClock, delay })
+  const secretKey = randomBytes(64)
+  const relays: RunningRelay[] = []
+  const links: NodeLinks[] = []
+  for (let i = 0; i < count; i++) {
+    const own = await NodeLinks.open({
+      secretKey,
+      incarnation: `relay ${i}` as NodeId,
+      name: `relay ${i}`,
+      version: '0',
+      listen: { host: '127.0.0.1', port: 0 },
+      handle: NO_ANSWERS,
+      onStream: (opening, stream) => relays[i]?.hbbr.join(opening, stream) === true,
+      events: { opened: () => {}, lost: () => {}, refused: () => {}, unreachable: () => {} },
+    })
+    const dial: Dial = async ({ node, half }, uuid) => {
+      const to = links[Number(node.slice('relay '.length))]
+      if (!to) return undefined
+      const stream = await own.openStream({ incarnation: node as NodeId, address: to.address }, { uuid, half })
+      return stream === 'gone' ? undefined : new StreamHalf(stream)
+    }
+    links.push(own)
+    relays.push(await startRelay(options, { broker: sessions.broker(`relay ${i}`, dial) }))
+  }
+  return {
+    relays,
+    sessions,
+    async close() {
+      for (const { hbbr } of relays) hbbr.relay.closeArrivals()
+      await Promise.all(relays.map(({ hbbr }) => hbbr.close()))
+      for (const own of links) own.close()
     },
   }
 }
