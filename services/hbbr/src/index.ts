@@ -9,5 +9,4 @@ export {
   type RelayIdentity,
   type RelayOffers,
 } from './hbbr.ts'
-export { LinkedSessions, type RelayLinks } from './linked-sessions.ts'
 export { ParentTickets } from './parent-tickets.ts'

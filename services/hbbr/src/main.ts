@@ -95,7 +95,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog, ...(shared ?? ticketsOfParent()) },
+      { lists, eventLog, ...(shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()) },
     )
   } catch (error) {
     throw await describeListenError(error, {
