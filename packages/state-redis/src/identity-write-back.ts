@@ -102,9 +102,9 @@ export class IdentityWriteBack {
     try {
       await this.write(batch)
     } catch {
-      // Redis is away again: what is left is written when it is back.
+      // This primary is away: its turn comes again after the others'.
       failed = true
-      this.#batches.push(batch)
+      this.#batches.unshift(batch)
     }
     this.#isRunning = false
     if (this.#batches.length === 0) this.#isUrgent = false
