@@ -36,12 +36,16 @@ const BREACHES = [
   ['node-link', "import type { Breach } from '@tryst/relay'\nexport type Reexported = Breach"],
   ['node-link', "import type { Breach } from '@tryst/state-redis'\nexport type Reexported = Breach"],
   ['node-link', 'export const breach = process.env.KEY'],
+  ['state-redis', "import type { Breach } from '@tryst/hbbs'\nexport type Reexported = Breach"],
+  ['state-redis', "import type { Breach } from '@tryst/node-link'\nexport type Reexported = Breach"],
+  ['state-redis', "import type { Breach } from '@tryst/state-sqlite'\nexport type Reexported = Breach"],
   ['service', "import type { Breach } from '@tryst/hbbr'\nexport type Reexported = Breach"],
 ]
 const ALLOWED = [
   ['rendezvous', "import type { Heartbeat } from '@tryst/protocol'\nexport type Allowed = Heartbeat"],
   ['relay', "import type { Heartbeat } from '@tryst/protocol'\nexport type Allowed = Heartbeat"],
   ['node-link', "import type { PeerId } from '@tryst/rendezvous'\nexport type Allowed = PeerId"],
+  ['state-redis', "import type { Cluster } from '@tryst/rendezvous'\nexport type Allowed = Cluster"],
   ['client', "import type { Session } from '@tryst/protocol/session'\nexport type Allowed = Session"],
 ]
 
