@@ -1,5 +1,6 @@
 export { NodeUnreachableError, type UnreachableReason } from './errors.ts'
 export type { LinkEnd, LinkEvents, LinkedNode, Refusal } from './events.ts'
 export { formatAddress, parseAddress } from './node-address.ts'
-export { DEFAULT_NODE_LINK_LIMITS, type NodeLinkLimits, type NodeLinkOptions, NodeLinks } from './node-links.ts'
+export { DEFAULT_NODE_LINK_LIMITS, type NodeLinkLimits, type NodeLinkOptions } from './node-link-options.ts'
+export { NodeLinks } from './node-links.ts'
 export type { LinkTarget, NodeQuestions, StreamOpening } from './node-questions.ts'

@@ -8,6 +8,8 @@ import type { NodeQuestions } from './node-questions.ts'
 
 /** The longest message between nodes, either way. */
 export const MAX_FRAME_BYTES = 256 * 1024
+/** How long a node may take for the last answers when links are closed. */
+const LINGER_MS = 500
 /** Number of the question whether the other side is alive; no other question has it. */
 const PROBE = 0xffffffff
 
@@ -96,7 +98,7 @@ export class Link {
     this.flush()
     this.#end = end
     clearTimeout(this.#probe)
-    if (end === 'closed') this.#socket.destroySoon()
+    if (end === 'closed') closeSoon(this.#socket)
     else this.#socket.destroy()
     this.#owner.onEnd(this, end)
   }
@@ -148,3 +150,9 @@ export class Link {
 }
 
 const flush = (link: Link) => link.flush()
+
+/** Answers that were given still leave, if somebody takes them. */
+function closeSoon(socket: TLSSocket): void {
+  socket.destroySoon()
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
+}

@@ -75,10 +75,6 @@ export class Listener {
     return formatAddress(address, port)
   }
 
-  get unproven(): number {
-    return this.#unproven.count
-  }
-
   /** Frees the port and turns away who has not proved himself; proven connections stay. May be called twice. */
   close(): void {
     this.#server.close()

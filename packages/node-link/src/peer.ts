@@ -58,10 +58,6 @@ export class Peer {
     )
   }
 
-  get outstanding(): number {
-    return this.#pending.size
-  }
-
   /** Rejects with NodeUnreachableError, at the latest at the deadline. */
   ask(question: Question): Promise<link.Frame> {
     const now = performance.now()
@@ -104,7 +100,7 @@ export class Peer {
   detach(link: Link, end: LinkEnd): void {
     this.#links = this.#links.filter((other) => other !== link)
     if (link.how === 'dialled' && end !== 'closed' && performance.now() - link.openedMs < SHORT_LIFE_MS) this.#failed()
-    else if (end !== 'malformed') this.#failures = 0
+    else this.#failures = 0
     this.#rejectAll('link-lost', (pending) => pending.link === link)
   }
 

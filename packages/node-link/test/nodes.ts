@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { NodeId } from '@tryst/rendezvous'
 import type { LinkEvents, LinkTarget, NodeLinkOptions, NodeQuestions, StreamOpening } from '../src/index.ts'
-import { NodeLinks } from '../src/index.ts'
+import { DEFAULT_NODE_LINK_LIMITS, NodeLinks } from '../src/index.ts'
 
 /** 64 bytes, as libsodium has it: seed, then public key. */
 export function drawSecretKey(): Uint8Array {
@@ -23,6 +23,9 @@ export const questions = (given: Partial<NodeQuestions> = {}): NodeQuestions => 
   hasStore: () => true,
   ...given,
 })
+
+/** The deadline of questions as it is outside of tests. */
+export const REAL_DEADLINE = { deadlineMs: DEFAULT_NODE_LINK_LIMITS.deadlineMs }
 
 export interface TestNode {
   readonly links: NodeLinks
@@ -57,6 +60,8 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
     version: '1.2.3',
     onStream: () => false,
     ...rest,
+    // Machines that test are busy; where the deadline is the subject, it is the real one.
+    limits: { deadlineMs: 5_000, ...rest.limits },
     incarnation,
     listen: { host: '127.0.0.1', port },
     handle: questions(answers),

@@ -21,4 +21,5 @@ const links = await NodeLinks.open({
   events: { opened: nothing, lost: nothing, refused: nothing, unreachable: nothing },
 })
 console.log(links.address)
-process.stdin.resume().on('end', () => process.exit())
+// Nothing else keeps it alive then.
+process.stdin.resume().on('end', () => links.close())

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import type { NodeId } from '@tryst/rendezvous'
 import type { StreamOpening } from '../src/index.ts'
-import { closeNodes, startNode, until } from './nodes.ts'
+import { closeNodes, REAL_DEADLINE, startNode, until } from './nodes.ts'
 
 const OPENING = { uuid: '0b6f2cf6-0f0a-4dcb-9a4e-0d5b1d1b5f3a', half: 'half 1' }
 const streams: Duplex[] = []
@@ -27,7 +27,7 @@ async function startPair(onOpen: (stream: Duplex, opening: StreamOpening) => voi
       return true
     },
   })
-  const near = await startNode()
+  const near = await startNode({ limits: REAL_DEADLINE })
   const open = async (opening: StreamOpening = OPENING): Promise<Duplex> => {
     const stream = await near.links.openStream(far.target, opening)
     if (stream === 'gone') throw new Error('gone')
