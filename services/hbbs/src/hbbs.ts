@@ -180,9 +180,10 @@ export class Hbbs {
     this.stopWork()
     this.server.introducer.drain()
     await udp.close()
-    await this.parts.cluster.leave()
+    // Answers may arrive at other nodes, and are brought here as long as this one takes part.
     const deadline = performance.now() + DRAIN_MS
     while (waiting.unanswered > 0 && performance.now() < deadline) await sleep(DRAIN_CHECK_MS)
+    await this.parts.cluster.leave()
     await Promise.all([main.close(), second.close(), webSocket.close()])
     await this.parts.identities.close()
   }
