@@ -62,7 +62,8 @@ function careful(label: string): ClientOptions {
 /** For one server, or the primary that Sentinels name. */
 export function clientOptions(settings: RedisSettings, label: string, at?: RedisAddress): ClientOptions {
   const { username, password, db, isTls, host, port } = parseRedisUrl(settings.url)
-  const tls = isTls ? { servername: at?.host ?? host } : undefined
+  // Node checks the certificate against the host that is connected to.
+  const tls = isTls ? {} : undefined
   const common: ClientOptions = {
     ...careful(label),
     ...(username === undefined ? {} : { username }),

@@ -5,11 +5,12 @@ import type { RedisSettings } from './settings.ts'
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/, 'start it, or correct the address'],
   [/ENOTFOUND|EAI_AGAIN/, 'correct the host name'],
+  [/ECONNRESET/, 'see whether it wants TLS (rediss://)'],
   [/WRONGPASS|NOAUTH|AUTH/i, 'correct user and password in REDIS_URL'],
   [/NOPERM/, 'allow its user the commands and keys that docs/state.md lists'],
   [
     /certificate|SSL|TLS|wrong version number/i,
-    'see whether the server speaks TLS (rediss://) and who signed its certificate',
+    'see whether the server speaks TLS, and name who signed its certificate in NODE_EXTRA_CA_CERTS',
   ],
   [/cluster support disabled/, 'unset REDIS_CLUSTER'],
   [/LOADING/, 'it still reads its data; wait'],
