@@ -30,7 +30,10 @@ export class RedisKeys {
     if (/[{}]/.test(prefix)) throw new Error(`REDIS_PREFIX is "${prefix}"; braces are not allowed in it`)
   }
 
-  /** Identity of a device. Hash: guid, uuid, pk (bytes), ip, created (ms). Lives for good. */
+  /**
+   * Identity of a device. Hash: guid, uuid, pk (bytes), ip, created (ms), v (version: Redis' time of the last change,
+   * µs), by ('operator' where one has decided whose the id is). Lives for good.
+   */
   peer(id: string): string {
     return `${this.prefix}{${peerBucket(id)}}:peer:${id}`
   }
