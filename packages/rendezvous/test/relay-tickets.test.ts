@@ -59,6 +59,20 @@ describe('a relayed session', () => {
     expect(cluster.local?.ticketFor(UUID)).toBe(ID)
   })
 
+  it('has its ticket first also where nothing else has to be waited for', async () => {
+    const { bench, cluster, tickets, a } = await benchWithDevice()
+    cluster.isAlone = true
+    await bench.message(a, ask)
+    await answerWithRelay(bench, { uuid: 'an earlier one' })
+    const written = Promise.withResolvers<void>()
+    tickets.writing = written.promise
+    await answerWithRelay(bench, { uuid: UUID })
+    expect(a.received).toHaveLength(1)
+    written.resolve()
+    await bench.settled()
+    expect(a.received).toHaveLength(2)
+  })
+
   it('of an answer that arrived at another node has its ticket just as well', async () => {
     const { bench, cluster, tickets, a } = await benchWithDevice()
     await bench.message(a, ask)
