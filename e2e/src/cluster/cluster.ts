@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
 import { loadKeyPair } from '@tryst/service'
-import { freePorts, type SitePorts } from '../site/free-ports.ts'
+import { freePort, freePorts, type SitePorts } from '../site/free-ports.ts'
 import { type ProgramName, ServiceProcess } from '../site/service-process.ts'
 import { SITE_HOST } from '../site/site.ts'
 import { RedisProcess } from './redis-process.ts'
@@ -28,6 +28,7 @@ export class ClusterNode {
     readonly name: string,
     readonly ports: SitePorts,
     private readonly folder: string,
+    private readonly metricsPort: number,
     private readonly env: Readonly<Record<string, string>>,
   ) {}
 
@@ -38,6 +39,12 @@ export class ClusterNode {
 
   get isRunning(): boolean {
     return this.#process?.isRunning ?? false
+  }
+
+  /** Whether it says that it lives, or that it wants work. */
+  async says(what: 'livez' | 'readyz'): Promise<boolean> {
+    const answer = await fetch(`http://${SITE_HOST}:${this.metricsPort}/${what}`).catch(() => undefined)
+    return answer?.ok ?? false
   }
 
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -78,8 +85,9 @@ export class Cluster {
     const cluster = new Cluster(redis, key, folder, options.env ?? {})
     try {
       const shared = options.address === 'shared' ? await freePorts() : undefined
-      for (let i = 0; i < (options.hbbs ?? 2); i++) await cluster.add('hbbs', shared)
+      // Relays first: ID servers know them from their start on.
       for (let i = 0; i < (options.hbbr ?? 2); i++) await cluster.add('hbbr')
+      for (let i = 0; i < (options.hbbs ?? 2); i++) await cluster.add('hbbs', shared)
       return cluster
     } catch (error) {
       await cluster.close()
@@ -94,7 +102,9 @@ export class Cluster {
     const folder = join(this.folder, name)
     cpSync(join(this.folder, 'keys'), folder, { recursive: true })
     const own = ports ?? (await freePorts())
-    const node = new ClusterNode(program, name, own, folder, {
+    const metricsPort = await freePort()
+    const node = new ClusterNode(program, name, own, folder, metricsPort, {
+      METRICS_BIND: `${SITE_HOST}:${metricsPort}`,
       ...{ REDIS_URL: this.redis.url, NODE_ID: name, LOG_FORMAT: 'json', NODE_ADDRESS: SITE_HOST },
       ...(ports ? { REUSE_PORT: 'Y' } : {}),
       ...(program === 'hbbr' ? { RELAY_PUBLIC_ADDRESS: `${SITE_HOST}:${own.relay}` } : {}),
