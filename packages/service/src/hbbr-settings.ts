@@ -99,7 +99,7 @@ export const hbbrSettings = {
     variable: 'RELAY_CAPACITY',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: undefined,
-    fallbackText: 'TOTAL_BANDWIDTH, at most 4000',
+    fallbackText: 'TOTAL_BANDWIDTH, at most 3000',
     topic: 'Several nodes',
     meaning:
       'What this relay can carry, in 1024 x 1024 bits per second. New sessions prefer the relay with more of it free.',
