@@ -33,6 +33,17 @@ export async function freePorts(): Promise<SitePorts> {
   }
 }
 
+/** A port of loopback on which nobody listens now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (typeof address !== 'object' || !address) throw new Error('no port was free')
+  return address.port
+}
+
 async function isTcpFree(port: number): Promise<boolean> {
   const server = createServer()
   server.listen(port)
