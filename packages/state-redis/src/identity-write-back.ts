@@ -12,8 +12,11 @@ export interface WriteBackEvents {
 }
 
 const BATCH = 200
-/** All that is remembered is compared with Redis within this time, over and over. */
-const SWEEP_MS = 9 * 60_000
+/** One round of the slow sweep; what has come since it began waits for the next one. */
+const SWEEP_MS = 4.5 * 60_000
+/** In a Cluster each of the 256 buckets is a call of its own, which makes shorter rounds too dear. */
+const CLUSTER_SWEEP_MS = 9 * 60_000
+const NOTHING_TO_DO_MS = 5_000
 const SHORTEST_PAUSE_MS = 2
 const RETRY_MS = 500
 
@@ -27,6 +30,7 @@ export class IdentityWriteBack {
   #timer: NodeJS.Timeout | undefined
   #isUrgent = false
   #batches: PeerId[][] = []
+  #batchesInRound = 0
   #isRunning = false
   #isClosed = false
 
@@ -35,7 +39,7 @@ export class IdentityWriteBack {
     private readonly memory: IdentityMemory,
     private readonly events: WriteBackEvents,
   ) {
-    this.#next(SWEEP_MS)
+    this.#next(NOTHING_TO_DO_MS)
   }
 
   /** Everything, as fast as Redis and this node can do it beside their work. */
@@ -82,6 +86,7 @@ export class IdentityWriteBack {
     const batches: PeerId[][] = []
     for (const group of this.connection.grouped(this.memory.ids(), (id) => this.connection.keys.peer(id)))
       for (let from = 0; from < group.length; from += BATCH) batches.push(group.slice(from, from + BATCH))
+    this.#batchesInRound = batches.length
     return batches.reverse()
   }
 
@@ -95,7 +100,7 @@ export class IdentityWriteBack {
   async #step(): Promise<void> {
     if (this.#batches.length === 0) this.#batches = this.#allBatches()
     const batch = this.#batches.pop()
-    if (!batch) return this.#next(SWEEP_MS)
+    if (!batch) return this.#next(NOTHING_TO_DO_MS)
     const startedMs = performance.now()
     this.#isRunning = true
     let failed = false
@@ -113,8 +118,8 @@ export class IdentityWriteBack {
 
   #pauseMs(tookMs: number): number {
     if (this.#isUrgent) return Math.max(SHORTEST_PAUSE_MS, tookMs)
-    const batchesInAll = Math.max(1, Math.ceil(this.memory.size / BATCH), this.#batches.length)
-    return SWEEP_MS / batchesInAll
+    const roundMs = this.connection.settings.cluster.length > 0 ? CLUSTER_SWEEP_MS : SWEEP_MS
+    return roundMs / Math.max(1, this.#batchesInRound)
   }
 }
 

@@ -1,0 +1,33 @@
+import { describe, expect, it } from '@jest/globals'
+import type { PeerId } from '@tryst/rendezvous'
+import { IdentityMemory } from './identity-memory.ts'
+
+const record = (value: number, ip = '2001:db8::7') => ({
+  guid: new Uint8Array(16).fill(value),
+  uuid: Uint8Array.from({ length: 256 }, (_, index) => (index + value) & 255),
+  publicKey: new Uint8Array(32).fill(255 - value),
+  ip,
+  version: 1_795_000_000_123_456 + value,
+  createdMs: 1_795_000_000_123,
+  isDecided: value % 2 === 1,
+})
+
+describe('remembered identities', () => {
+  it('come back as they were', () => {
+    const memory = new IdentityMemory(10)
+    for (const value of [0, 1, 127, 255]) {
+      memory.set(`${value}` as PeerId, record(value))
+      expect(memory.get(`${value}` as PeerId)).toEqual({ ...record(value), isOwed: false })
+    }
+    memory.set('é' as PeerId, { ...record(1), uuid: new Uint8Array(), ip: '' }, { isOwed: true })
+    expect(memory.get('é' as PeerId)).toMatchObject({ uuid: new Uint8Array(), ip: '', isOwed: true })
+    expect(memory.get('nobody' as PeerId)).toBeUndefined()
+  })
+
+  it('are no more than allowed; the ones longest not seen go', () => {
+    const memory = new IdentityMemory(3)
+    for (const id of ['a', 'b', 'c', 'a', 'd'] as PeerId[]) memory.set(id, record(1))
+    expect(memory.ids()).toEqual(['c', 'a', 'd'])
+    expect(memory.size).toBe(3)
+  })
+})
