@@ -1,4 +1,10 @@
 export { checkRedis, type RedisProblem } from './check-redis.ts'
+export {
+  type ArchivedIdentity,
+  type Imported,
+  type ImportOutcome,
+  RedisIdentityArchive,
+} from './identity-archive.ts'
 export { PEER_BUCKETS, peerBucket, RedisKeys } from './keys.ts'
 export { NodeAnswers } from './node-answers.ts'
 export type { LinkAnswers, LinkTarget, NodeLinksPort } from './node-links-port.ts'

@@ -106,6 +106,28 @@ suite(name, () => {
     60_000,
   )
 
+  it('acknowledges nothing that only a primary has which was cut off from its replicas and Sentinels', async () => {
+    const load = registerAllTheTime('partition')
+    await until(() => load.acknowledged.size > 200, 'some devices are registered')
+    // Whoever is connected stays so; replicas and Sentinels, whose connections are ended, can't come back.
+    const primary = new Redis(group.primary.url)
+    await primary.config('SET', 'requirepass', 'partition')
+    await primary.call('CLIENT', 'KILL', 'TYPE', 'replica')
+    const clients = String(await primary.client('LIST')).split('\n')
+    for (const line of clients)
+      if (/ name=sentinel-/.test(line)) await primary.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '')
+    const before = load.acknowledged.size
+    await until(() => load.refused() > 20, 'registrations are refused')
+    const onlyThere = load.acknowledged.size - before
+    await until(() => hasFailedOver(), 'failed over', 30_000)
+    await until(() => load.acknowledged.size > before + onlyThere + 200, 'new devices are taken again')
+    await load.stop()
+    primary.disconnect()
+    const stored = await storedAt(newPrimary())
+    expect([...load.acknowledged].filter(([id, value]) => stored.get(id) !== value)).toEqual([])
+    expect(load.mismatches).toEqual([])
+  }, 60_000)
+
   it('lets no write that the old primary gets late happen', async () => {
     await store.create(device('known'))
     group.primary.pause()

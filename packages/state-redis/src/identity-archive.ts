@@ -1,0 +1,168 @@
+import type { PeerId, PeerIdentity } from '@tryst/rendezvous'
+import { GroupCommit } from './group-commit.ts'
+import { asFound, DECIDED_BY_OPERATOR, equalBytes, IDENTITY_FIELDS, readIdentity } from './identity-record.ts'
+import { UNDO_IDENTITIES } from './identity-scripts.ts'
+import type { KeyedCommand, RedisConnection } from './redis-connection.ts'
+import type { RedisReply } from './redis-lane.ts'
+import { defineScript } from './redis-script.ts'
+
+/** An identity as it comes from another server, or goes to one. */
+export interface ArchivedIdentity extends PeerIdentity {
+  readonly createdMs: number
+}
+
+/** `other`: another uuid or key is stored, and stays. */
+export type ImportOutcome = 'created' | 'same' | 'other' | 'replaced'
+
+export interface Imported {
+  readonly id: PeerId
+  readonly outcome: ImportOutcome
+  /** What stood in Redis before; undefined where nothing did. Not told of those `replaced`. */
+  readonly stored?: PeerIdentity
+}
+
+/** Identities on their way at once. */
+const BATCH = 500
+const SCAN_COUNT = '1000'
+
+/**
+ * For each key guid, uuid, pk, ip, created and whether to replace ('1'). Answers for each its outcome and the version
+ * that stands. A second run finds everything the same.
+ */
+const IMPORT_IDENTITIES = defineScript(
+  'import-identities',
+  `
+local time_us = redis_time[1] * 1000000 + redis_time[2]
+local answers = {}
+for index, key in ipairs(KEYS) do
+  local at = 2 + (index - 1) * 6
+  local stored = redis.call('HMGET', key, 'uuid', 'pk', 'v')
+  local version = string.format('%.0f', math.max(time_us, (tonumber(stored[3]) or 0) + 1))
+  local outcome = 'created'
+  if not stored[1] then
+    redis.call('HSET', key, 'guid', ARGV[at], 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3],
+      'v', version, 'created', ARGV[at + 4])
+  elseif stored[1] == ARGV[at + 1] and stored[2] == ARGV[at + 2] then
+    outcome = 'same'
+  elseif ARGV[at + 5] == '1' then
+    redis.call('HSET', key, 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3], 'v', version,
+      'by', '${DECIDED_BY_OPERATOR}')
+    outcome = 'replaced'
+  else
+    outcome = 'other'
+  end
+  answers[index] = { outcome, version }
+end
+return answers`,
+)
+
+/**
+ * Takes many identities into Redis and out of it, while devices go on registering. An import that was interrupted can
+ * be run again.
+ */
+export class RedisIdentityArchive {
+  readonly #commit: GroupCommit
+
+  constructor(private readonly connection: RedisConnection) {
+    this.#commit = new GroupCommit(connection, UNDO_IDENTITIES)
+  }
+
+  /** What an import would do; writes nothing. */
+  async *inspect(
+    identities: Iterable<ArchivedIdentity>,
+    { replace = new Set() }: { readonly replace?: ReadonlySet<string> } = {},
+  ): AsyncGenerator<Imported> {
+    for (const batch of batchesOf(identities)) {
+      const replies = await this.connection.pipelined(batch.map(({ id }) => this.#reading(id)))
+      for (const [index, { id, uuid, publicKey }] of batch.entries()) {
+        const stored = storedIn(replies[index])
+        if (!stored) yield { id, outcome: 'created' }
+        else {
+          const isSame = equalBytes(stored.uuid, uuid) && equalBytes(stored.publicKey, publicKey)
+          const outcome = isSame ? 'same' : replace.has(id) ? 'replaced' : 'other'
+          yield { id, outcome, stored: asFound(id, stored, 'certain') }
+        }
+      }
+    }
+  }
+
+  /** Each is stored if its id is free, and replaces what is there only where `replace` says so. */
+  async *import(
+    identities: Iterable<ArchivedIdentity>,
+    { replace = new Set() }: { readonly replace?: ReadonlySet<string> } = {},
+  ): AsyncGenerator<Imported> {
+    for (const batch of batchesOf(identities)) {
+      const answers = await Promise.all(
+        batch.map(({ id, guid, uuid, publicKey, ip, createdMs }) =>
+          this.#commit.write({
+            key: this.connection.keys.peer(id),
+            script: IMPORT_IDENTITIES,
+            args: [guid, uuid, publicKey, ip, createdMs, replace.has(id) ? '1' : '0'],
+            needsReplica: true,
+            undo: (reply) => (outcomeIn(reply) === 'created' ? [versionIn(reply), '', ''] : undefined),
+          }),
+        ),
+      )
+      const others = batch.filter((_, index) => outcomeIn(answers[index]) === 'other')
+      const replies = await this.connection.pipelined(others.map(({ id }) => this.#reading(id)))
+      const stored = new Map(others.map(({ id }, index) => [id, storedIn(replies[index])]))
+      for (const [index, { id }] of batch.entries()) {
+        const before = stored.get(id)
+        const outcome = outcomeIn(answers[index])
+        yield { id, outcome, ...(before ? { stored: asFound(id, before, 'certain') } : {}) }
+      }
+    }
+  }
+
+  /** All identities that are stored all the time; those that come meanwhile may be missing. */
+  async *export(): AsyncGenerator<ArchivedIdentity> {
+    const seen = new Set<PeerId>()
+    const match = `${this.connection.keys.prefix.replace(/[\\*?[\]]/g, '\\$&')}{*}:peer:*`
+    for (const lane of this.connection.primaries)
+      for (let cursor = '0', isFirst = true; isFirst || cursor !== '0'; isFirst = false) {
+        const [page] = await lane.send([{ name: 'SCAN', args: [cursor, 'MATCH', match, 'COUNT', SCAN_COUNT] }])
+        if (page instanceof Error) throw page
+        const [next, keys] = page as [string, string[]]
+        cursor = next
+        const ids = keys.map((key) => key.slice(key.indexOf('}:peer:') + '}:peer:'.length) as PeerId)
+        const fresh = ids.filter((id) => !seen.has(id))
+        const replies = await this.connection.pipelined(fresh.map((id) => this.#reading(id)))
+        for (const [index, id] of fresh.entries()) {
+          const stored = storedIn(replies[index])
+          if (!stored || seen.has(id)) continue
+          seen.add(id)
+          const { guid, uuid, publicKey, ip, createdMs } = stored
+          yield { id, guid, uuid, publicKey, ip, createdMs }
+        }
+      }
+  }
+
+  #reading(id: PeerId): KeyedCommand {
+    const key = this.connection.keys.peer(id)
+    return { key, name: 'HMGET', args: [key, ...IDENTITY_FIELDS], replies: 'bytes' }
+  }
+}
+
+function storedIn(reply: RedisReply | Error | undefined) {
+  if (reply instanceof Error) throw reply
+  return readIdentity(reply)
+}
+
+function outcomeIn(reply: RedisReply | undefined): ImportOutcome {
+  return String((reply as readonly RedisReply[])[0]) as ImportOutcome
+}
+
+function versionIn(reply: RedisReply): string {
+  return String((reply as readonly RedisReply[])[1])
+}
+
+function* batchesOf<T>(items: Iterable<T>): Generator<T[]> {
+  let batch: T[] = []
+  for (const item of items) {
+    batch.push(item)
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
