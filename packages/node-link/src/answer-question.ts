@@ -37,6 +37,7 @@ function answerKnown(frame: link.Frame.$Properties, node: NodeQuestions): Answer
   }
   if (frame.ticketFor) return { ticket: { device: node.ticketFor(frame.ticketFor.uuid ?? '') ?? '' } }
   if (frame.hasStore) return { yesNo: { yes: node.hasStore() } }
+  if (frame.identityOf) return { identity: node.recall(asPeerId(frame.identityOf.id ?? '')) ?? {} }
   if (frame.alive) return DONE
   return NOT_UNDERSTOOD
 }

@@ -1,10 +1,11 @@
 import type { DeviceAnswer, PeerId, PushOutcome } from '@tryst/rendezvous'
 import { link } from './generated/link.js'
+import type { RecalledIdentity } from './node-questions.ts'
 
 /** One question, without its number. */
 export type Question = Pick<
   link.Frame.$Properties,
-  'alive' | 'push' | 'forget' | 'holds' | 'deviceAnswer' | 'ticketFor' | 'hasStore'
+  'alive' | 'push' | 'forget' | 'holds' | 'deviceAnswer' | 'ticketFor' | 'hasStore' | 'identityOf'
 >
 /** One answer, without the number of its question. */
 export type Answer = Omit<link.Frame.$Properties, 'question' | 'answer' | keyof Question>
@@ -42,6 +43,13 @@ export function decodeDeviceAnswer(wire: link.DeviceAnswer.$Properties): DeviceA
     message: message ?? NOTHING,
     from: { ip: fromIp ?? '', port: fromPort ?? 0 },
   }
+}
+
+/** Undefined: the node remembers nothing. */
+export function decodeIdentity(wire: link.Identity.$Properties): RecalledIdentity | undefined {
+  const { guid, uuid, publicKey, ip, version, createdMs } = wire
+  if (!guid?.length || !uuid || !publicKey) return undefined
+  return { guid, uuid, publicKey, ip: ip ?? '', version: version ?? 0, createdMs: createdMs ?? 0 }
 }
 
 /** Ids on links come from nodes that have checked them. */

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { DeviceAnswer, NodeId, PeerId, PushOutcome } from '@tryst/rendezvous'
 import { DialError, dial } from './dial.ts'
 import { NodeUnreachableError, type UnreachableReason } from './errors.ts'
-import { decodePushOutcome, encodeDeviceAnswer, type Question } from './frames.ts'
+import { decodeIdentity, decodePushOutcome, encodeDeviceAnswer, type Question } from './frames.ts'
 import type { link } from './generated/link.js'
 import { encodeWelcome, PROTOCOL_VERSION, type Self } from './greeting.ts'
 import { Link } from './link.ts'
@@ -11,7 +11,7 @@ import { printable } from './link-key.ts'
 import { Listener } from './listener.ts'
 import { formatAddress } from './node-address.ts'
 import { DEFAULT_NODE_LINK_LIMITS, type NodeLinkLimits, type NodeLinkOptions } from './node-link-options.ts'
-import type { LinkTarget, StreamOpening } from './node-questions.ts'
+import type { LinkTarget, RecalledIdentity, StreamOpening } from './node-questions.ts'
 import { OnceAMinute } from './once-a-minute.ts'
 import { Peer } from './peer.ts'
 import { type ClientTlsOptions, clientTlsOptions, makeLinkKey } from './tls-psk.ts'
@@ -112,6 +112,11 @@ export class NodeLinks {
   /** Whether the node can use the shared store. */
   async hasStore(node: LinkTarget): Promise<boolean> {
     return known(node, (await this.#ask(node, { hasStore: {} })).yesNo).yes ?? false
+  }
+
+  /** What the node remembers of a device. */
+  async recall(node: LinkTarget, id: PeerId): Promise<RecalledIdentity | undefined> {
+    return decodeIdentity(known(node, (await this.#ask(node, { identityOf: { id } })).identity))
   }
 
   /**

@@ -7,6 +7,17 @@ export interface LinkTarget {
   readonly address: string
 }
 
+/** The identity of a device, as one node remembers it. */
+export interface RecalledIdentity {
+  readonly guid: Uint8Array
+  readonly uuid: Uint8Array
+  readonly publicKey: Uint8Array
+  readonly ip: string
+  /** Rises with every change of the identity. */
+  readonly version: number
+  readonly createdMs: number
+}
+
 /** What a node answers to the others. What throws or rejects makes the question fail there. */
 export interface NodeQuestions {
   push(id: PeerId, message: Uint8Array): PushOutcome
@@ -20,6 +31,8 @@ export interface NodeQuestions {
   ticketFor(uuid: string): string | undefined
   /** Whether this node can use the shared store. */
   hasStore(): boolean
+  /** What this node remembers of a device that the shared store can't be asked about. */
+  recall(id: PeerId): RecalledIdentity | undefined
 }
 
 /** The half of a session that a stream is for. */

@@ -20,6 +20,7 @@ export const questions = (given: Partial<NodeQuestions> = {}): NodeQuestions => 
   holds: (ids) => ids.map(() => undefined),
   answer: () => Promise.resolve(false),
   ticketFor: () => undefined,
+  recall: () => undefined,
   hasStore: () => true,
   ...given,
 })

@@ -12,6 +12,10 @@ afterEach(closeNodes)
 describe('questions between nodes', () => {
   it('are answered by the node that they are put to', async () => {
     const seen: unknown[] = []
+    const remembered = {
+      ...{ guid: bytes('guid'), uuid: bytes('uuid'), publicKey: bytes('key'), ip: '192.0.2.7' },
+      ...{ version: Date.now() * 1_000, createdMs: Date.now() },
+    }
     const b = await startNode({
       answers: {
         push: (device, message) => {
@@ -25,6 +29,7 @@ describe('questions between nodes', () => {
           return true
         },
         ticketFor: (uuid) => (uuid === 'known' ? 'device' : undefined),
+        recall: (device) => (device === '7' ? remembered : undefined),
         hasStore: () => false,
       },
     })
@@ -58,6 +63,8 @@ describe('questions between nodes', () => {
     })
     expect(await links.ticketFor(b.target, 'known')).toBe('device')
     expect(await links.ticketFor(b.target, 'unknown')).toBeUndefined()
+    expect(await links.recall(b.target, id('7'))).toEqual(remembered)
+    expect(await links.recall(b.target, id('8'))).toBeUndefined()
     expect(await links.hasStore(b.target)).toBe(false)
   })
 

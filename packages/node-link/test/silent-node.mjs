@@ -15,6 +15,7 @@ const links = await NodeLinks.open({
     holds: (ids) => ids.map(nothing),
     answer: () => new Promise(nothing),
     ticketFor: nothing,
+    recall: nothing,
     hasStore: () => true,
   },
   onStream: () => false,

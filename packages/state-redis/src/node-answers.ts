@@ -20,6 +20,9 @@ export class NodeAnswers implements LinkAnswers {
     this.#sources = undefined
   }
 
+  /** What this node remembers of devices, whether or not it takes part. */
+  recall: LinkAnswers['recall'] = () => undefined
+
   push(id: PeerId, message: Uint8Array): PushOutcome {
     return this.#sources?.local?.push(id, message) ?? 'not-mine'
   }

@@ -1,4 +1,8 @@
 import type { DeviceAnswer, NodeId, PeerId, PushOutcome } from '@tryst/rendezvous'
+import type { IdentityRecord } from './identity-record.ts'
+
+/** The identity of a device, as one node remembers it. */
+export type RecalledIdentity = Omit<IdentityRecord, 'isDecided'>
 
 /** Whom a question goes to: a process that has ended is not mistaken for the one that took its address. */
 export interface LinkTarget {
@@ -13,7 +17,11 @@ export interface LinkTarget {
  */
 export interface NodeLinksPort {
   push(node: LinkTarget, id: PeerId, message: Uint8Array): Promise<PushOutcome>
-  /** The asking node holds the device under this version. */
+  /**
+   * The asking node holds the device.
+   *
+   * @param version of its claim; negative where the shared store has not accepted it: then since when it hears the device
+   */
   forget(node: LinkTarget, id: PeerId, version: number): Promise<void>
   /** For each id the IP that the node hears the device from. */
   holds(node: LinkTarget, ids: readonly PeerId[]): Promise<readonly (string | undefined)[]>
@@ -22,6 +30,8 @@ export interface NodeLinksPort {
   ticketFor(node: LinkTarget, uuid: string): Promise<string | undefined>
   /** Whether the node can use the shared store. */
   hasStore(node: LinkTarget): Promise<boolean>
+  /** What the node remembers of a device. */
+  recall(node: LinkTarget, id: PeerId): Promise<RecalledIdentity | undefined>
 }
 
 /** What a node answers to the same questions. */
@@ -32,4 +42,5 @@ export interface LinkAnswers {
   answer(answer: DeviceAnswer): Promise<boolean>
   ticketFor(uuid: string): string | undefined
   hasStore(): boolean
+  recall(id: PeerId): RecalledIdentity | undefined
 }

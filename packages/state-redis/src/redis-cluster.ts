@@ -11,7 +11,7 @@ import {
 } from '@tryst/rendezvous'
 import { ForgetMessages } from './forget-messages.ts'
 import type { NodeAnswers } from './node-answers.ts'
-import type { NodeLinksPort } from './node-links-port.ts'
+import type { NodeLinksPort, RecalledIdentity } from './node-links-port.ts'
 import { OtherNodes } from './other-nodes.ts'
 import { PresenceLedger } from './presence-ledger.ts'
 import { PresenceUpkeep } from './presence-upkeep.ts'
@@ -160,6 +160,16 @@ export class RedisCluster implements Cluster {
       if (failures.length > 0) throw failures[0]
       return false
     })
+  }
+
+  /** What another node remembers of a device; for when Redis can't be asked. Undefined: none that answers does. */
+  recall(id: PeerId): Promise<RecalledIdentity | undefined> {
+    const asked = this.#others.idServers.map(async (node) => {
+      const recalled = await this.#others.ask(node, (links, target) => links.recall(target, id))
+      if (!recalled) throw new Error(`${node.name} does not remember it`)
+      return recalled
+    })
+    return Promise.any(asked).catch(() => undefined)
   }
 
   async leave(): Promise<void> {

@@ -14,6 +14,7 @@ import { IdentityReads } from './identity-reads.ts'
 import { asFound, equalBytes, type IdentityRecord, readIdentity } from './identity-record.ts'
 import { CREATE_IDENTITIES, UNDO_IDENTITIES, UPDATE_IDENTITIES } from './identity-scripts.ts'
 import { IdentityWriteBack } from './identity-write-back.ts'
+import type { RecalledIdentity } from './node-links-port.ts'
 import { RedisConnection, type RedisEvent } from './redis-connection.ts'
 import type { RedisReply } from './redis-lane.ts'
 
@@ -21,6 +22,8 @@ export interface RedisIdentityStoreOptions {
   /** Identities that are remembered at most; the ones longest not seen go first. */
   readonly maxDevices: number
   readonly events?: RedisIdentityEvents
+  /** What other nodes remember of a device; asked while Redis is away. Default: nobody else does. */
+  readonly askOthers?: (id: PeerId) => Promise<RecalledIdentity | undefined>
 }
 
 export interface RedisIdentityEvents {
@@ -48,6 +51,7 @@ export class RedisIdentityStore implements IdentityStore {
   readonly #memory: IdentityMemory
   readonly #writeBack: IdentityWriteBack
   readonly #events: RedisIdentityEvents
+  readonly #recallElsewhere: NonNullable<RedisIdentityStoreOptions['askOthers']>
   /** The last write of an id that is under way. */
   readonly #pending = new Map<PeerId, Promise<unknown>>()
   readonly #stopListening: (() => void)[]
@@ -58,6 +62,7 @@ export class RedisIdentityStore implements IdentityStore {
     this.#connection = connection
     this.#writing = writing
     this.#events = options.events ?? SILENT
+    this.#recallElsewhere = options.askOthers ?? (async () => undefined)
     this.#commit = new GroupCommit(writing, UNDO_IDENTITIES)
     this.#reads = new IdentityReads(connection)
     this.#memory = new IdentityMemory(options.maxDevices)
@@ -101,10 +106,16 @@ export class RedisIdentityStore implements IdentityStore {
       const judged = stored ? this.#judge(id, stored) : this.#memory.has(id) ? 'behind' : undefined
       return judged === 'behind' ? await this.#restore(id) : judged
     } catch (error) {
-      const remembered = this.#memory.get(id)
-      if (remembered && error instanceof StoreUnavailableError) return asFound(id, remembered, 'uncertain')
+      if (!(error instanceof StoreUnavailableError)) throw error
+      const remembered = this.#memory.get(id) ?? (await this.#askOthers(id))
+      if (remembered) return asFound(id, remembered, 'uncertain')
       throw error
     }
+  }
+
+  /** What this node remembers of a device; for nodes that do not while Redis is away. */
+  recall(id: PeerId): RecalledIdentity | undefined {
+    return this.#memory.get(id)
   }
 
   async create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: FoundIdentity }> {
@@ -181,6 +192,15 @@ export class RedisIdentityStore implements IdentityStore {
     await Promise.race([settled, tooLong])
     clearTimeout(timer)
     this.#writing.close()
+  }
+
+  /** What others acknowledged is kept as if it had been read: the device may go on from here. */
+  async #askOthers(id: PeerId): Promise<IdentityRecord | undefined> {
+    const recalled = await this.#recallElsewhere(id)
+    if (!recalled) return undefined
+    const record = { ...recalled, isDecided: false }
+    if (!this.#memory.has(id)) this.#memory.set(id, record)
+    return record
   }
 
   #redisChanged(event: RedisEvent): void {

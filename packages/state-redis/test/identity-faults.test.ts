@@ -115,6 +115,28 @@ suite(name, () => {
     )
   })
 
+  it('asks other nodes for what it does not know while Redis is away, and takes it over', async () => {
+    const { identity } = await store.create(device('known'))
+    const asked: string[] = []
+    const elsewhere = await RedisIdentityStore.open(connection, {
+      maxDevices: 10,
+      askOthers: async (id) => {
+        asked.push(id)
+        return store.recall(id)
+      },
+    })
+    try {
+      await server.kill()
+      await until(() => connection.state === 'away', 'Redis is away')
+      expect(await elsewhere.find('known' as PeerId)).toEqual({ ...identity, standing: 'uncertain' })
+      expect(await elsewhere.update(identity, { publicKey: identity.publicKey, ip: '203.0.113.99' })).toBe(true)
+      await expect(elsewhere.find('unknown' as PeerId)).rejects.toThrow(StoreUnavailableError)
+      expect(asked).toEqual(['known', 'unknown'])
+    } finally {
+      await elsewhere.close()
+    }
+  })
+
   it('writes everything back into a Redis that was restarted empty, and is sure of nothing for 20 s', async () => {
     const devices = Array.from({ length: 1_000 }, (_, index) => device(`device-${index}`, index % 256))
     await Promise.all(devices.map((each) => store.create(each)))

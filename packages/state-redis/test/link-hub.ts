@@ -33,6 +33,7 @@ export class LinkHub {
       holds: (target, ids) => ask(target, 'holds', (answers) => answers.holds(ids)),
       answer: (target, deviceAnswer) => ask(target, 'answer', (answers) => answers.answer(deviceAnswer)),
       ticketFor: (target, uuid) => ask(target, 'ticketFor', (answers) => answers.ticketFor(uuid)),
+      recall: (target, id) => ask(target, 'recall', (answers) => answers.recall(id)),
       hasStore: (target) => ask(target, 'hasStore', (answers) => answers.hasStore()),
     }
   }

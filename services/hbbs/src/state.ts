@@ -56,8 +56,10 @@ function openOwnState(config: HbbsConfig, log: Logger): State {
 
 async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, log: Logger): Promise<State> {
   const { connection, node, links, answers } = shared
+  const cluster = new RedisCluster({ connection, node, links, answers })
   const identities = await RedisIdentityStore.open(connection, {
     maxDevices,
+    askOthers: (id) => cluster.recall(id),
     events: {
       contradicted: (id, acknowledged, stored) =>
         log.error(
@@ -67,9 +69,10 @@ async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, l
       restored: (count) => log.warn({ count }, 'wrote devices back that Redis had lost'),
     },
   })
+  answers.recall = (id) => identities.recall(id)
   return {
     identities,
-    cluster: new RedisCluster({ connection, node, links, answers }),
+    cluster,
     announcedRelays: new RedisRelayDirectory(node),
     tickets: new RedisTickets(connection),
     shared,
