@@ -152,20 +152,19 @@ export class GroupCommit {
     replies: readonly (RedisReply | Error)[],
   ): Promise<void> {
     const undone: { key: string; args: readonly (string | number | Uint8Array)[] }[] = []
-    const refusal = new StoreUnavailableError(
-      `no replica of ${lane.label} has received it within ${REPLICA_WAIT_MS} ms; see that a replica runs`,
-    )
+    const refused: Queued[] = []
     for (const [index, { members }] of calls.entries()) {
       const reply = replies[index]
-      const answers = Array.isArray(reply) ? (reply as readonly RedisReply[]) : []
+      const answers = Array.isArray(reply) ? (reply as readonly RedisReply[]) : undefined
       for (const [place, write] of members.entries()) {
-        if (!write.needsReplica && answers.length > 0) {
-          write.resolve(answers[place] ?? null)
+        const answer = answers?.[place] ?? null
+        if (answers && !write.needsReplica) {
+          write.resolve(answer)
           continue
         }
-        const args = answers.length > 0 ? write.undo(answers[place] ?? null) : undefined
+        const args = answers && write.undo(answer)
         if (args) undone.push({ key: write.key, args })
-        write.reject(refusal)
+        refused.push(write)
       }
     }
     const calling = this.connection
@@ -175,8 +174,11 @@ export class GroupCommit {
         keys: group.map(({ key }) => key),
         args: group.flatMap(({ args }) => args),
       }))
-    // Whether or not this comes through: nothing of it was acknowledged.
+    // Whether or not this comes through: nothing of it is acknowledged. Only then, so that whoever asks for the id next
+    // does not find what is about to go.
     if (calling.length > 0) await this.connection.runAll(calling)
+    const text = `no replica of ${lane.label} has received it within ${REPLICA_WAIT_MS} ms; see that a replica runs`
+    for (const { reject } of refused) reject(new StoreUnavailableError(text))
   }
 }
 

@@ -55,7 +55,7 @@ const IS_CLUSTER = 'it belongs to a Redis Cluster; name some of its nodes in RED
 const NO_CLUSTER = 'it does not belong to a Redis Cluster; unset REDIS_CLUSTER'
 
 /** Answers that mean: this server can't serve now, whatever is asked. */
-const NOT_SERVING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|NOREPLICAS)/
+const NOT_SERVING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN)/
 
 /**
  * One connection to one primary. A command is sent at once or refused; nothing is kept for later and nothing is sent
@@ -241,6 +241,9 @@ export class RedisLane {
   async #askEpoch(): Promise<string | undefined> {
     const { epochKey } = this.#parts
     if (epochKey === undefined) return undefined
+    // A primary that may not write now can still be read from.
+    const standing = await this.#ask('GET', epochKey)
+    if (standing !== null) return String(standing)
     const drawn = randomBytes(16).toString('hex')
     const before = await this.#ask('SET', epochKey, drawn, 'NX', 'GET')
     return before === null ? drawn : String(before)

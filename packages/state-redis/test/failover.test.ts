@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 import { RedisConnection, type RedisEvent, RedisIdentityStore } from '../src/index.ts'
 import { device, filled } from './devices.ts'
 import { redisSettings } from './redis-fixture.ts'
-import { MASTER, type SentinelGroup, startSentinelGroup, untilReplicating, whyNoSentinel } from './redis-sentinel.ts'
-import type { OwnRedis } from './redis-server.ts'
+import { MASTER, type SentinelGroup, startSentinelGroup, whyNoSentinel } from './redis-sentinel.ts'
+import { type OwnRedis, untilReplicating } from './redis-server.ts'
 import { until } from './until.ts'
 
 const [suite, name] = whyNoSentinel

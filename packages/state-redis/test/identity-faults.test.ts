@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import { RedisConnection, RedisIdentityStore } from '../src/index.ts'
 import { device, filled } from './devices.ts'
 import { redisSettings } from './redis-fixture.ts'
-import { type OwnRedis, startRedisServer, whyNoRedisServer } from './redis-server.ts'
+import { type OwnRedis, startRedisServer, untilReplicating, whyNoRedisServer } from './redis-server.ts'
 import { until } from './until.ts'
 
 const [suite, name] = whyNoRedisServer
@@ -217,15 +217,23 @@ suite(name, () => {
     expect(store.isUncertain).toBe(false)
   })
 
+  it('still says what is stored when Redis may not write', async () => {
+    const { identity } = await store.create(device('known'))
+    await inRedis((redis) => redis.config('SET', 'min-replicas-to-write', '1'))
+    await expect(store.create(device('new'))).rejects.toThrow(/NOREPLICAS/)
+    const again = await open(server)
+    expect(await again.store.find('known' as PeerId)).toEqual(identity)
+    await again.store.close()
+    again.connection.close()
+    expect(await store.find('known' as PeerId)).toEqual(identity)
+  })
+
   describe('with a replica', () => {
     let replica: OwnRedis
 
     beforeEach(async () => {
       replica = await startRedisServer('--replicaof', '127.0.0.1', `${server.port}`)
-      await until(
-        () => inRedis(async (redis) => /state=online/.test(await redis.info('replication'))),
-        'the replica has joined',
-      )
+      await untilReplicating(server, 1)
       await store.close()
       connection.close()
       ;({ connection, store } = await open(server))

@@ -4,7 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { freePort, type OwnRedis, startRedisServer, untilListening, whyNoRedisServer } from './redis-server.ts'
+import {
+  freePort,
+  type OwnRedis,
+  startRedisServer,
+  untilListening,
+  untilReplicating,
+  whyNoRedisServer,
+} from './redis-server.ts'
 import { until } from './until.ts'
 
 /** A primary, two replicas and a Sentinel that fails over after a second and a half. */
@@ -63,13 +70,4 @@ export async function startSentinelGroup(): Promise<SentinelGroup> {
       for (const replica of replicas) await replica.stop()
     },
   }
-}
-
-export async function untilReplicating(primary: OwnRedis, replicas: number): Promise<void> {
-  const redis = new Redis(primary.url)
-  await until(
-    async () => ((await redis.info('replication')).match(/state=online/g) ?? []).length >= replicas,
-    `${replicas} replicas have joined`,
-  )
-  redis.disconnect()
 }

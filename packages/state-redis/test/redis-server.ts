@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { until } from './until.ts'
 
 /** A Redis server of a test's own, to be stopped, killed and started again. */
 export interface OwnRedis {
@@ -90,4 +92,18 @@ export async function startRedisServer(...options: string[]): Promise<OwnRedis> 
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Resolves when as many replicas have taken over what there is and acknowledge what comes. */
+export async function untilReplicating(primary: OwnRedis, replicas: number): Promise<void> {
+  const redis = new Redis(primary.url)
+  await until(
+    async () => {
+      await redis.set('replicated', 'yes')
+      return (await redis.wait(replicas, 500)) >= replicas
+    },
+    `${replicas} replicas have joined`,
+    30_000,
+  )
+  redis.disconnect()
 }
