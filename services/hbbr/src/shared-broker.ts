@@ -3,13 +3,21 @@ import type { NodeId } from '@tryst/rendezvous'
 import type { SharedNode } from '@tryst/shared-node'
 import type { RedisSessions } from '@tryst/state-redis'
 import { StreamHalf } from '@tryst/transport'
+import { LRUCache } from 'lru-cache'
 
 type Sessions = Pick<RedisSessions, 'requiresTickets' | 'meet' | 'met' | 'leave' | 'askIntroduced'>
 type Links = Pick<SharedNode['links'], 'openStream'>
 type Nodes = Pick<SharedNode['node'], 'find'>
 
+/** As long as a ticket is good for. */
+const REMEMBER_OVER_MS = 60_000
+const MAX_REMEMBERED = 20_000
+
 /** Halves meet in Redis, and reach each other over the links between relays. */
 export class SharedBroker implements SessionBroker {
+  /** Sessions that came about here: nobody is let in again by an ID server's word while Redis is away. */
+  readonly #over = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_OVER_MS })
+
   constructor(
     private readonly sessions: Sessions,
     private readonly links: Links,
@@ -23,6 +31,7 @@ export class SharedBroker implements SessionBroker {
   async meet(half: MeetingHalf): Promise<Meeting> {
     const meeting = await this.sessions.meet(half)
     if (meeting.kind !== 'unavailable' || !this.requiresTickets) return meeting
+    if (this.#over.has(half.uuid)) return { kind: 'used' }
     const session = await this.sessions.askIntroduced(half.uuid)
     switch (session.kind) {
       case 'introduced':
@@ -37,6 +46,7 @@ export class SharedBroker implements SessionBroker {
   }
 
   met(uuid: string): void {
+    this.#over.set(uuid, true)
     this.sessions.met(uuid)
   }
 
