@@ -109,6 +109,7 @@ const NO_ANSWERS: NodeLinkOptions['handle'] = {
   answer: async () => false,
   ticketFor: () => undefined,
   hasStore: () => false,
+  recall: () => undefined,
 }
 
 type NodeId = NodeLinkOptions['incarnation']
