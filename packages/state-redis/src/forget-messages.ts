@@ -1,6 +1,5 @@
 import type { NodeId, PeerId } from '@tryst/rendezvous'
 import type { OtherNodes } from './other-nodes.ts'
-import type { KnownNode } from './redis-node.ts'
 
 /** By then the former node has noticed by itself that it hears nothing of the device. */
 const GIVE_UP_AFTER_MS = 40_000
@@ -9,6 +8,7 @@ const MAX_UNDELIVERED = 20_000
 interface Forget {
   readonly node: NodeId
   readonly id: PeerId
+  /** As in NodeLinksPort.forget. */
   readonly version: number
   readonly sinceMs: number
 }
@@ -30,9 +30,9 @@ export class ForgetMessages {
     this.#send({ node, id, version, sinceMs: performance.now() })
   }
 
-  /** For when it is not known who holds the device. Not repeated. */
-  tellAll(id: PeerId, version: number): void {
-    for (const node of this.#others.idServers) this.#ask(node, id, version).catch(() => {})
+  /** For when it is not known who held the device, and Redis has not accepted that this node does since then. */
+  tellAll(id: PeerId, heardUs: number): void {
+    for (const { incarnation } of this.#others.idServers) this.tell(incarnation, id, -heardUs)
   }
 
   /** Tries again what did not get through. */
@@ -49,7 +49,7 @@ export class ForgetMessages {
     this.#deliver(forget).catch(() => {
       const key = `${node} ${id}`
       const other = this.#undelivered.get(key)
-      const isNews = other ? other.version < version : this.#undelivered.size < MAX_UNDELIVERED
+      const isNews = other ? Math.abs(other.version) < Math.abs(version) : this.#undelivered.size < MAX_UNDELIVERED
       if (isNews) this.#undelivered.set(key, forget)
     })
   }
@@ -57,10 +57,6 @@ export class ForgetMessages {
   async #deliver({ node, id, version }: Forget): Promise<void> {
     const known = await this.#others.find(node)
     // Whoever is gone holds nothing.
-    if (known) await this.#ask(known, id, version)
-  }
-
-  #ask(node: KnownNode, id: PeerId, version: number): Promise<void> {
-    return this.#others.ask(node, (links, target) => links.forget(target, id, version))
+    if (known) await this.#others.ask(known, (links, target) => links.forget(target, id, version))
   }
 }

@@ -54,8 +54,11 @@ export class PresenceLedger {
   /** What devices are reached by, where it is not UDP. */
   readonly #vias = new Map<PeerId, string>()
   readonly #unwritten = new Map<PeerId, Unwritten>()
+  /** Claims of other nodes on devices that this node may have claimed later; by the last that told. */
+  readonly #doubtful = new Map<PeerId, number>()
   readonly #queues = new Map<PeerId, Queue>()
   #number = 0
+  #losses = 0
 
   constructor(parts: LedgerParts) {
     this.#parts = parts
@@ -107,20 +110,75 @@ export class PresenceLedger {
     return isOurs ? this.#enqueue(id, { kind: 'release' }) : Promise.resolve()
   }
 
-  /** Another node holds the device under this version, it says: true unless this node's claim is newer. */
+  /**
+   * Another node says that it holds the device.
+   *
+   * @param version of its claim; negative where Redis has not accepted it: then since when it hears the device
+   */
   async yield(id: PeerId, version: number): Promise<void> {
-    // Only what Redis has decided can be compared.
+    await this.#stepsDone(id)
+    if (this.#isUnsure(id) && this.#parts.connection.state === 'up') {
+      // The claim may have been taken in, later than the other's.
+      if (Math.abs(version) > Math.abs(this.#doubtful.get(id) ?? 0)) this.#doubtful.set(id, version)
+      return
+    }
+    if (!this.#isOlder(id, version)) return
+    this.lose(id)
+    // Redis may still name this node, and the other may never get to change that.
+    if (version < 0) this.#giveUp(id)
+  }
+
+  /** Compares what could not be compared before it was known what became of this node's claim. */
+  async settleDoubts(): Promise<void> {
+    const doubtful = [...this.#doubtful]
+    this.#doubtful.clear()
+    for (const [id, version] of doubtful) {
+      await this.#stepsDone(id)
+      if (this.#isUnsure(id)) this.#doubtful.set(id, version)
+      else if (this.#isOlder(id, version)) {
+        this.lose(id)
+        // What was written back meanwhile names this node.
+        this.#giveUp(id)
+      }
+    }
+  }
+
+  /** Something that was sent before the device had gone may have named this node after it had gone. */
+  async disown(id: PeerId): Promise<void> {
+    await this.#stepsDone(id)
+    if (this.versionOf(id) === undefined && !this.#unwritten.has(id)) this.#giveUp(id)
+  }
+
+  /** Only what Redis has decided can be compared. */
+  async #stepsDone(id: PeerId): Promise<void> {
     for (let queue = this.#queues.get(id); queue?.running; queue = this.#queues.get(id)) await queue.running
+  }
+
+  /** It is not known whether Redis has taken this node's claim in. */
+  #isUnsure(id: PeerId): boolean {
+    return this.#unwritten.get(id)?.kind === 'claim'
+  }
+
+  /** This node has a claim, older than the other's. */
+  #isOlder(id: PeerId, version: number): boolean {
     const unwritten = this.#unwritten.get(id)
     const own = Math.max(this.versionOf(id) ?? 0, unwritten?.kind === 'claim' ? unwritten.heardUs : 0)
-    if (own === 0 || own > version) return
-    this.lose(id)
+    return own !== 0 && own <= Math.abs(version)
+  }
+
+  #giveUp(id: PeerId): void {
+    this.#enqueue(id, { kind: 'release' }).catch(() => {})
   }
 
   /** Redis, or a later claim of another node, says that the device is not here. */
   lose(id: PeerId): void {
     this.#drop(id)
     this.#parts.onLost(id)
+  }
+
+  /** Redis may have lost what it confirmed, also what is being confirmed right now. */
+  noteLoss(): void {
+    this.#losses++
   }
 
   /** What was written back stands. */
@@ -179,24 +237,32 @@ export class PresenceLedger {
 
   async #claim(id: PeerId, { ip }: UnwrittenClaim): Promise<void> {
     const { connection, incarnation, onTaken } = this.#parts
+    const losses = this.#losses
+    const isUnsure = this.#unwritten.has(id)
     const reply = await connection.run({
       script: CLAIM,
       keys: [connection.keys.presence(id)],
       args: [incarnation, this.nextNumber(), PRESENCE_LIFETIME_MS, ip, this.via(id)],
     })
-    const [version, former] = reply as [string, string]
+    const [version, former, before] = reply as [string, string, string]
     this.confirm(id, Number(version))
-    if (former !== '') onTaken(id, Number(version), former as NodeId)
+    if (this.#losses !== losses) this.#unwritten.set(id, { kind: 'claim', ip, heardUs: Number(version) })
+    // Where the answer to an earlier claim was lost, nobody has told whom that took the device from.
+    const toTell = former === '' && isUnsure ? before : former
+    if (toTell !== '') onTaken(id, Number(version), toTell as NodeId)
   }
 
   async #release(id: PeerId): Promise<void> {
-    const { connection, incarnation } = this.#parts
+    const { connection, incarnation, onTaken } = this.#parts
+    const isUnsure = this.#unwritten.has(id)
     this.#drop(id)
-    await connection.run({
+    const reply = await connection.run({
       script: RELEASE,
       keys: [connection.keys.presence(id)],
       args: [incarnation, this.nextNumber()],
     })
+    const [version, before] = reply as [string, string]
+    if (isUnsure && before !== '') onTaken(id, Number(version), before as NodeId)
   }
 
   #drop(id: PeerId): void {

@@ -47,6 +47,7 @@ export class PresenceUpkeep {
   /** Redis may have lost something: everything is written back, as soon as it can be. */
   restoreAll(): Promise<void> {
     this.#isAllDue = true
+    this.#parts.ledger.noteLoss()
     return this.turn()
   }
 
@@ -68,9 +69,9 @@ export class PresenceUpkeep {
     const ids: PeerId[] = []
     for (let bucket = 0; bucket < PEER_BUCKETS; bucket++) ids.push(...ledger.bucket(bucket).keys())
     const deadlineMs = performance.now() + LONGEST_LEAVE_MS
-    for (const calls of chunks(this.#releases(ids), CALLS_AT_ONCE)) {
+    for (const batches of chunks(this.#releaseBatches(ids), CALLS_AT_ONCE)) {
       if (performance.now() > deadlineMs || connection.state !== 'up') return
-      await connection.runAll(calls)
+      await connection.runAll(batches.map((batch) => this.#release(batch)))
     }
   }
 
@@ -88,6 +89,7 @@ export class PresenceUpkeep {
       }
     }
     if (ledger.unwritten.size > 0) await this.#writeUnwritten()
+    await ledger.settleDoubts()
     const nowMs = performance.now()
     const bucketMs = this.#sweepMs / PEER_BUCKETS
     // A process that slept does not have to catch up.
@@ -99,7 +101,7 @@ export class PresenceUpkeep {
   }
 
   async #writeUnwritten(): Promise<void> {
-    const { ledger, holds, connection } = this.#parts
+    const { ledger, holds, connection, onTaken } = this.#parts
     const byBucket = new Map<number, Item[]>()
     for (const [id, wish] of ledger.unwritten) {
       if (wish.kind !== 'claim' || ledger.isBusy(id)) continue
@@ -110,8 +112,14 @@ export class PresenceUpkeep {
     }
     for (const items of byBucket.values()) await this.#restore(items)
     const gone = ledger.unwrittenReleases()
-    for (const call of this.#releases(gone)) await connection.run(call)
-    ledger.confirmReleases(gone)
+    for (const batch of this.#releaseBatches(gone)) {
+      const reply = (await connection.run(this.#release(batch))) as string[]
+      for (const [index, id] of batch.entries()) {
+        const before = reply[index * 2 + 1] ?? ''
+        if (before !== '') onTaken(id, Number(reply[index * 2]), before as NodeId)
+      }
+      ledger.confirmReleases(batch)
+    }
   }
 
   #itemsOf(bucket: number): Item[] {
@@ -154,6 +162,7 @@ export class PresenceUpkeep {
       const version = Number(text)
       if (outcome === 'held') {
         if (this.#isStill(item)) ledger.confirm(item.id, version)
+        else ledger.disown(item.id)
         if (other !== '') onTaken(item.id, version, other as NodeId)
         continue
       }
@@ -174,16 +183,17 @@ export class PresenceUpkeep {
     return ledger.versionOf(id) === version
   }
 
-  #releases(ids: readonly PeerId[]): ScriptCall[] {
+  #releaseBatches(ids: readonly PeerId[]): PeerId[][] {
+    return [...Map.groupBy(ids, (id) => peerBucket(id)).values()].flatMap((bucket) => chunks(bucket, BATCH))
+  }
+
+  #release(batch: readonly PeerId[]): ScriptCall {
     const { connection, node, ledger } = this.#parts
-    const byBucket = Map.groupBy(ids, (id) => peerBucket(id))
-    return [...byBucket.values()].flatMap((bucket) =>
-      chunks(bucket, BATCH).map((batch) => ({
-        script: RELEASE,
-        keys: batch.map((id) => connection.keys.presence(id)),
-        args: [node.incarnation, ledger.nextNumber()],
-      })),
-    )
+    return {
+      script: RELEASE,
+      keys: batch.map((id) => connection.keys.presence(id)),
+      args: [node.incarnation, ledger.nextNumber()],
+    }
   }
 }
 

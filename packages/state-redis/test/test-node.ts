@@ -9,7 +9,7 @@ export class TestNode implements LocalNode {
   readonly tickets = new Map<string, PeerId>()
   readonly #devices = new Map<PeerId, string>()
 
-  private constructor(
+  constructor(
     readonly hub: LinkHub,
     readonly connection: RedisConnection,
     readonly node: RedisNode,
