@@ -1,3 +1,5 @@
+import type { Redis, RedisOptions } from 'ioredis'
+
 /** A server that is asked for others: a Sentinel, or any node of a Redis Cluster. */
 export interface RedisAddress {
   readonly host: string
@@ -26,6 +28,8 @@ export interface RedisSettings {
   readonly commandTimeoutMs?: number
   /** Commands that may wait for an answer at once, for each primary; default 10,000. Others are refused. */
   readonly maxQueuedCommands?: number
+  /** Makes what speaks to a server; default: ioredis over the network. For simulations. */
+  readonly createClient?: (options: RedisOptions) => Redis
 }
 
 export const DEFAULT_REDIS_PREFIX = 'tryst:'

@@ -27,7 +27,8 @@ export function openLane(
   limits: Pick<LaneParts, 'commandTimeoutMs' | 'maxQueued'>,
   at?: RedisAddress,
 ): RedisLane {
-  const redis = new Redis(clientOptions(settings, name, at))
+  const { createClient = (options) => new Redis(options) } = settings
+  const redis = createClient(clientOptions(settings, name, at))
   const { counters, epochKey, onUp, onAway } = handlers
   const lane: RedisLane = new RedisLane({
     ...{ redis, counters, epochKey, ...limits },
