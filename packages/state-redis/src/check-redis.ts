@@ -2,6 +2,7 @@ import { parseRedisUrl } from './client-options.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { RedisLane } from './redis-lane.ts'
 import { defineScript } from './redis-script.ts'
+import { claimServerKey } from './server-key.ts'
 
 /** What is wrong with Redis. An error: data or identities would be lost, or the server can't work. */
 export interface RedisProblem {
@@ -58,11 +59,15 @@ export async function checkRedis(
   connection: RedisConnection,
   { publicKey }: { readonly publicKey: Uint8Array },
 ): Promise<RedisProblem[]> {
+  return [...(await checkRedisItself(connection)), ...(await checkServerKey(connection, publicKey))]
+}
+
+/** The same without the server's key; writes nothing. */
+export async function checkRedisItself(connection: RedisConnection): Promise<RedisProblem[]> {
   const problems: RedisProblem[] = []
   for (const lane of connection.primaries) problems.push(...checkServer(connection, lane), ...(await checkSync(lane)))
   problems.push(...checkSettings(connection), ...checkClocks(connection))
   problems.push(...(await checkPermissions(connection)))
-  problems.push(...(await checkServerKey(connection, publicKey)))
   return problems
 }
 
@@ -150,10 +155,9 @@ async function checkPermissions(connection: RedisConnection): Promise<RedisProbl
 }
 
 async function checkServerKey(connection: RedisConnection, publicKey: Uint8Array): Promise<RedisProblem[]> {
-  const key = connection.keys.serverKey()
   const ours = Buffer.from(publicKey).toString('base64')
-  const stored = await connection.command({ key, name: 'SET', args: [key, ours, 'NX', 'GET'] })
-  if (stored === null || stored === ours) return []
+  const stored = await claimServerKey(connection, ours)
+  if (stored === ours) return []
   return [
     error(
       `this server's public key is ${ours}, but the servers in this Redis have ${stored}; give all the same key pair, ` +

@@ -26,8 +26,10 @@ const BATCH = 500
 const SCAN_COUNT = '1000'
 
 /**
- * For each key guid, uuid, pk, ip, created and whether to replace ('1'). Answers for each its outcome and the version
- * that stands. A second run finds everything the same.
+ * For each key guid, uuid, pk, ip, created, whether to replace ('1'), and uuid and pk of what may be replaced ('' and
+ * '': anything). Answers for each its outcome and the version that stands. A second run finds everything the same.
+ * What is created counts as last changed at its creation: what nodes remember of the same row is later. What is the
+ * same is written again unchanged: WAIT is for it too.
  */
 const IMPORT_IDENTITIES = defineScript(
   'import-identities',
@@ -35,16 +37,20 @@ const IMPORT_IDENTITIES = defineScript(
 local time_us = redis_time[1] * 1000000 + redis_time[2]
 local answers = {}
 for index, key in ipairs(KEYS) do
-  local at = 2 + (index - 1) * 6
+  local at = 2 + (index - 1) * 8
   local stored = redis.call('HMGET', key, 'uuid', 'pk', 'v')
   local version = string.format('%.0f', math.max(time_us, (tonumber(stored[3]) or 0) + 1))
   local outcome = 'created'
+  local mayReplace = ARGV[at + 5] == '1'
+    and (ARGV[at + 6] == '' or (stored[1] == ARGV[at + 6] and stored[2] == ARGV[at + 7]))
   if not stored[1] then
+    version = string.format('%.0f', math.max(1, math.min(time_us, tonumber(ARGV[at + 4]) * 1000)))
     redis.call('HSET', key, 'guid', ARGV[at], 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3],
       'v', version, 'created', ARGV[at + 4])
   elseif stored[1] == ARGV[at + 1] and stored[2] == ARGV[at + 2] then
+    redis.call('HSET', key, 'uuid', stored[1])
     outcome = 'same'
-  elseif ARGV[at + 5] == '1' then
+  elseif mayReplace then
     redis.call('HSET', key, 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3], 'v', version,
       'by', '${DECIDED_BY_OPERATOR}')
     outcome = 'replaced'
@@ -86,10 +92,16 @@ export class RedisIdentityArchive {
     }
   }
 
-  /** Each is stored if its id is free, and replaces what is there only where `replace` says so. */
+  /**
+   * Each is stored if its id is free, and replaces what is there only where `replace` says so; where `shown` has the id,
+   * only while that stands.
+   */
   async *import(
     identities: Iterable<ArchivedIdentity>,
-    { replace = new Set() }: { readonly replace?: ReadonlySet<string> } = {},
+    {
+      replace = new Set(),
+      shown = new Map(),
+    }: { readonly replace?: ReadonlySet<string>; readonly shown?: ReadonlyMap<string, PeerIdentity> } = {},
   ): AsyncGenerator<Imported> {
     for (const batch of batchesOf(identities)) {
       const answers = await Promise.all(
@@ -97,7 +109,10 @@ export class RedisIdentityArchive {
           this.#commit.write({
             key: this.connection.keys.peer(id),
             script: IMPORT_IDENTITIES,
-            args: [guid, uuid, publicKey, ip, createdMs, replace.has(id) ? '1' : '0'],
+            args: [
+              ...[guid, uuid, publicKey, ip, createdMs, replace.has(id) ? '1' : '0'],
+              ...[shown.get(id)?.uuid ?? '', shown.get(id)?.publicKey ?? ''],
+            ],
             needsReplica: true,
             undo: (reply) => (outcomeIn(reply) === 'created' ? [versionIn(reply), '', ''] : undefined),
           }),

@@ -1,10 +1,16 @@
-export { checkRedis, type RedisProblem } from './check-redis.ts'
+export { checkRedis, checkRedisItself, type RedisProblem } from './check-redis.ts'
 export {
   type ArchivedIdentity,
   type Imported,
   type ImportOutcome,
   RedisIdentityArchive,
 } from './identity-archive.ts'
+export {
+  exportCompletely,
+  type ImportOptions,
+  ImportStoppedError,
+  importPatiently,
+} from './identity-import.ts'
 export { PEER_BUCKETS, peerBucket, RedisKeys } from './keys.ts'
 export { NodeAnswers } from './node-answers.ts'
 export type { LinkAnswers, LinkTarget, NodeLinksPort } from './node-links-port.ts'
@@ -32,6 +38,7 @@ export {
   RedisTickets,
   TICKET_LIFETIME_MS,
 } from './redis-sessions.ts'
+export { claimServerKey, readServerKey } from './server-key.ts'
 export {
   DEFAULT_COMMAND_TIMEOUT_MS,
   DEFAULT_MAX_QUEUED_COMMANDS,

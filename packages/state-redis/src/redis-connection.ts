@@ -30,6 +30,14 @@ export class RedisUnreachableError extends Error {
   override readonly name = 'RedisUnreachableError'
 }
 
+export interface RedisOpenOptions {
+  /** What Redis calls the connection. */
+  readonly label?: string
+  readonly timeoutMs?: number
+  /** `leave`: whoever only looks writes nothing, not even the epoch that is missing. Default `draw`. */
+  readonly epoch?: 'draw' | 'leave'
+}
+
 /** Between a script's deadline and the moment we give it up: for the answer's way and the error of the clocks. */
 const DEADLINE_MARGIN_MS = 20
 const DEFAULT_OPEN_TIMEOUT_MS = 10_000
@@ -57,7 +65,7 @@ export class RedisConnection {
   #hasBeenUp = false
   #isClosed = false
 
-  private constructor(settings: RedisSettings, label: string) {
+  private constructor(settings: RedisSettings, label: string, epoch: 'draw' | 'leave') {
     this.settings = settings
     this.keys = new RedisKeys(settings.prefix)
     this.timeoutMs = settings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS
@@ -67,7 +75,7 @@ export class RedisConnection {
     }
     const handlers: LaneHandlers = {
       counters: this.counters,
-      epochKey: this.keys.epoch(),
+      epochKey: epoch === 'draw' ? this.keys.epoch() : undefined,
       onUp: (lane, probe) => this.#laneUp(lane, probe),
       onAway: (lane, reason) => this.#laneAway(lane, reason),
       onFailover: () => this.suspectLoss('slots have gone to another server of the Cluster'),
@@ -80,7 +88,7 @@ export class RedisConnection {
               openLane(
                 settings,
                 label,
-                { ...handlers, epochKey: holdsEpoch ? this.keys.epoch() : undefined },
+                { ...handlers, epochKey: holdsEpoch ? handlers.epochKey : undefined },
                 limits,
                 at,
               ),
@@ -91,9 +99,9 @@ export class RedisConnection {
   /** Resolves when Redis answers; throws RedisUnreachableError, which says why not, when it does not in time. */
   static async open(
     settings: RedisSettings,
-    { label = REDIS_LABEL, timeoutMs = DEFAULT_OPEN_TIMEOUT_MS } = {},
+    { label = REDIS_LABEL, timeoutMs = DEFAULT_OPEN_TIMEOUT_MS, epoch = 'draw' }: RedisOpenOptions = {},
   ): Promise<RedisConnection> {
-    const connection = new RedisConnection(settings, label)
+    const connection = new RedisConnection(settings, label, epoch)
     const isReady = () => connection.state === 'up' && connection.#shards.lanes().every(({ state }) => state === 'up')
     if (!isReady())
       await new Promise<void>((resolve, reject) => {
