@@ -1,4 +1,5 @@
-import type { Redis, RedisOptions } from 'ioredis'
+import type { Redis } from 'ioredis'
+import type { ClientOptions } from './client-options.ts'
 
 /** A server that is asked for others: a Sentinel, or any node of a Redis Cluster. */
 export interface RedisAddress {
@@ -29,7 +30,7 @@ export interface RedisSettings {
   /** Commands that may wait for an answer at once, for each primary; default 10,000. Others are refused. */
   readonly maxQueuedCommands?: number
   /** Makes what speaks to a server; default: ioredis over the network. For simulations. */
-  readonly createClient?: (options: RedisOptions) => Redis
+  readonly createClient?: (options: ClientOptions) => Redis
 }
 
 export const DEFAULT_REDIS_PREFIX = 'tryst:'

@@ -27,8 +27,8 @@ export function openLane(
   limits: Pick<LaneParts, 'commandTimeoutMs' | 'maxQueued'>,
   at?: RedisAddress,
 ): RedisLane {
-  const { createClient = (options) => new Redis(options) } = settings
-  const redis = createClient(clientOptions(settings, name, at))
+  const options = clientOptions(settings, name, at)
+  const redis = settings.createClient?.(options) ?? new Redis(options)
   const { counters, epochKey, onUp, onAway } = handlers
   const lane: RedisLane = new RedisLane({
     ...{ redis, counters, epochKey, ...limits },
