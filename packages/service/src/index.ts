@@ -1,3 +1,5 @@
+export { type ApiConfig, apiSettings } from './api-settings.ts'
+export { asClientSetting, type ClientAddress, clientAddresses } from './client-addresses.ts'
 export { type ClusterConfig, type RedisPlace, redisPlace } from './cluster-settings.ts'
 export { flagNames } from './command-line.ts'
 export { ConfigError, type ConfigProblem } from './config-error.ts'
@@ -20,11 +22,13 @@ export { belongTogether, generateSecretKey, nodeSigner, publicHalf } from './nod
 export {
   type ConfigInput,
   type ParsedConfig,
+  parseApiConfig,
   parseHbbrConfig,
   parseHbbsConfig,
   parseStandaloneConfig,
 } from './parse-config.ts'
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
+export { findPublicKey } from './public-key.ts'
 export {
   packageVersion,
   processInput,
@@ -37,5 +41,6 @@ export type { ConfigOf, Flag, Setting, SettingsTable, Topic } from './setting.ts
 export type { LogFormat, LogLevel } from './shared-settings.ts'
 export { installShutdown, type Shutdown, type ShutdownOptions } from './shutdown.ts'
 export { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
+export { parseToolConfig, type RedisFlag, readFolderConfig, redisFlags } from './tool-config.ts'
 export type { BindAddress, HostAndPort, NetworkRule } from './value-schemas.ts'
 export { nodeLabel, runWorkers, workerConfig, workerNumber } from './workers.ts'

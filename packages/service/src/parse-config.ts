@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
+import { type ApiConfig, apiSettings } from './api-settings.ts'
 import { clusterProblems, redisPlace } from './cluster-settings.ts'
 import { type Program, readCommandLine } from './command-line.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
@@ -51,14 +52,21 @@ const HBBR: Program = {
   configFile: 'unknown',
 }
 
+const API: Program = {
+  name: 'api',
+  description: 'HTTP API for RustDesk clients.',
+  settings: apiSettings,
+  configFile: 'unknown',
+}
+
 const STANDALONE: Program = {
   name: 'npm start --',
-  description: 'ID server and relay in one, with their data in one folder.',
+  description: 'ID server, relay and API in one, with their data in one folder.',
   settings: { ...hbbsSettings, ...standaloneSettings },
   configFile: 'unknown',
 }
 
-const ALL_TABLES = [hbbsSettings, hbbrSettings, standaloneSettings]
+const ALL_TABLES = [hbbsSettings, hbbrSettings, apiSettings, standaloneSettings]
 
 /** Highest first: flag, `--config` file, `.env` in the working directory, environment. */
 export function parseHbbsConfig(input: ConfigInput): ParsedConfig<HbbsConfig> {
@@ -73,7 +81,12 @@ export function parseHbbrConfig(input: ConfigInput): ParsedConfig<HbbrConfig> {
   ])
 }
 
-function parse<Table extends typeof hbbsSettings | typeof hbbrSettings>(
+/** Highest first: flag, `.env` in the working directory, environment. */
+export function parseApiConfig(input: ConfigInput): ParsedConfig<ApiConfig> {
+  return parse(API, input, apiSettings, () => [])
+}
+
+function parse<Table extends typeof hbbsSettings | typeof hbbrSettings | typeof apiSettings>(
   program: Program,
   input: ConfigInput,
   table: Table,
@@ -99,7 +112,7 @@ function parse<Table extends typeof hbbsSettings | typeof hbbrSettings>(
   } as const
 }
 
-/** Both servers with their data in one folder; highest first: flag, `.env` in that folder, environment. */
+/** All services with their data in one folder; highest first: flag, `.env` in that folder, environment. */
 export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<StandaloneConfig> {
   const commandLine = readCommandLine(STANDALONE, input.argv)
   const text = textAskedFor(STANDALONE, commandLine.wants, commandLine.help, input.version)
@@ -108,28 +121,36 @@ export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<Standalo
   const environment = environmentSource(input.env)
   const own = resolveSettings(standaloneSettings, [commandLine.source, environment], secretReader(input))
   const dataDir = resolve(input.cwd, own.config.dataDir)
-  const problems: ConfigProblem[] = [...commandLine.problems, ...own.problems]
-  const dotEnv = readSettingsFile({ ...input, cwd: dataDir }, '.env', 'optional', problems)
+  const dotEnvProblems: ConfigProblem[] = []
+  const dotEnv = readSettingsFile({ ...input, cwd: dataDir }, '.env', 'optional', dotEnvProblems)
   const sources = [commandLine.source, ...dotEnv, environment]
   const hbbs = resolveSettings(hbbsSettings, sources, secretReader(input))
-  // For the relay the flags, too, name the ID server's port: it takes the next one.
-  const relaySources = sources.map((source) =>
+  // For the others the flags, too, name the ID server's port: they derive theirs.
+  const derivedSources = sources.map((source) =>
     source.kind === 'flags' ? { ...source, kind: 'file' as const } : source,
   )
   const closedRelay = { ...hbbrSettings, key: { ...hbbrSettings.key, fallback: '_' } }
-  const hbbr = resolveSettings(closedRelay, relaySources, secretReader(input))
-  finish([...problems, ...hbbs.problems, ...hbbr.problems, ...clusterProblems({ ...hbbs.config, ...WITHOUT_REDIS })])
-  const metrics = metricsOfBoth(hbbs.config.metricsBind)
+  const hbbr = resolveSettings(closedRelay, derivedSources, secretReader(input))
+  const api = resolveSettings(apiSettings, derivedSources, secretReader(input))
+  const all = [own, hbbs, hbbr, api]
+  finish([
+    ...commandLine.problems,
+    ...dotEnvProblems,
+    ...all.flatMap(({ problems }) => problems),
+    ...clusterProblems({ ...hbbs.config, ...WITHOUT_REDIS }),
+  ])
+  const metrics = metricsOfAll(hbbs.config.metricsBind)
   return {
     kind: 'run',
     config: Object.freeze({
       dataDir,
       hbbs: Object.freeze({ ...hbbs.config, ...WITHOUT_REDIS, metricsBind: metrics.hbbs }),
       hbbr: Object.freeze({ ...hbbr.config, ...WITHOUT_REDIS, metricsBind: metrics.hbbr }),
+      api: hbbs.config.apiUrl === undefined ? Object.freeze({ ...api.config, metricsBind: metrics.api }) : undefined,
     }),
     warnings: [
       ...(redisPlace(hbbs.config) ? [REDIS_UNUSED] : []),
-      ...new Set([...own.warnings, ...hbbs.warnings, ...hbbr.warnings, ...misspeltVariables(ALL_TABLES, sources)]),
+      ...new Set([...all.flatMap(({ warnings }) => warnings), ...misspeltVariables(ALL_TABLES, sources)]),
     ],
   }
 }
@@ -139,10 +160,10 @@ const REDIS_UNUSED =
   'REDIS_URL is not used: npm start keeps its devices in its data folder; start hbbs and hbbr by themselves to share a Redis'
 const WITHOUT_REDIS = { redisUrl: undefined, redisSentinels: undefined, redisCluster: undefined } as const
 
-/** The relay takes the next port. A port for metrics that nobody asked for is no reason not to start. */
-function metricsOfBoth(chosen: BindAddress | undefined): { readonly hbbs: BindAddress; readonly hbbr: BindAddress } {
+/** The others take the next ports. A port for metrics that nobody asked for is no reason not to start. */
+function metricsOfAll(chosen: BindAddress | undefined): Readonly<Record<'hbbs' | 'hbbr' | 'api', BindAddress>> {
   const hbbs = chosen ?? { host: '127.0.0.1', port: 21_120, whenTaken: 'warn' }
-  return { hbbs, hbbr: { ...hbbs, port: hbbs.port + 1 } }
+  return { hbbs, hbbr: { ...hbbs, port: hbbs.port + 1 }, api: { ...hbbs, port: hbbs.port + 2 } }
 }
 
 function textAskedFor(program: Program, wants: 'run' | 'help' | 'version', help: string, version: string) {
@@ -151,8 +172,8 @@ function textAskedFor(program: Program, wants: 'run' | 'help' | 'version', help:
   return undefined
 }
 
-function readSettingsFile(
-  input: ConfigInput,
+export function readSettingsFile(
+  input: Pick<ConfigInput, 'cwd' | 'readFile'>,
   path: string,
   presence: 'required' | 'optional',
   problems: ConfigProblem[],
@@ -180,12 +201,12 @@ function readSettingsFile(
   }
 }
 
-const secretReader =
-  (input: ConfigInput): ReadFile =>
+export const secretReader =
+  (input: Pick<ConfigInput, 'cwd' | 'readFile'>): ReadFile =>
   (path) =>
     input.readFile(resolve(input.cwd, path))
 
-/** Both servers read some variables, and what is wrong with one of those is said once. */
+/** Several services read some variables, and what is wrong with one of those is said once. */
 function finish(problems: readonly ConfigProblem[]): void {
   const different = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
   if (different.size > 0) throw new ConfigError([...different.values()])
