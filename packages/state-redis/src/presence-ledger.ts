@@ -53,6 +53,8 @@ export class PresenceLedger {
   readonly #held: readonly Map<PeerId, number>[] = Array.from({ length: PEER_BUCKETS }, () => new Map())
   /** What devices are reached by, where it is not UDP. */
   readonly #vias = new Map<PeerId, string>()
+  /** Written back since they were claimed: another node may have held them, and let go, before that. */
+  readonly #rewritten = new Set<PeerId>()
   readonly #unwritten = new Map<PeerId, Unwritten>()
   /** Claims of other nodes on devices that this node may have claimed later; by the last that told. */
   readonly #doubtful = new Map<PeerId, number>()
@@ -123,9 +125,10 @@ export class PresenceLedger {
       return
     }
     if (!this.#isOlder(id, version)) return
+    // Redis may still name this node, or name it again, and the other may never get to change that.
+    const mayBeNamed = version < 0 || this.#rewritten.has(id)
     this.lose(id)
-    // Redis may still name this node, and the other may never get to change that.
-    if (version < 0) this.#giveUp(id)
+    if (mayBeNamed) this.#giveUp(id)
   }
 
   /** Compares what could not be compared before it was known what became of this node's claim. */
@@ -181,10 +184,12 @@ export class PresenceLedger {
     this.#losses++
   }
 
-  /** What was written back stands. */
-  confirm(id: PeerId, version: number): void {
+  /** Redis names this node for the device, under this version. @param how `written`: it did not before */
+  confirm(id: PeerId, version: number, how: 'claimed' | 'held' | 'written'): void {
     this.#unwritten.delete(id)
     this.#bucketOf(id).set(id, version)
+    if (how === 'written') this.#rewritten.add(id)
+    else this.#rewritten.delete(id)
   }
 
   /** Devices that have gone from here, and Redis may not know. */
@@ -245,7 +250,7 @@ export class PresenceLedger {
       args: [incarnation, this.nextNumber(), PRESENCE_LIFETIME_MS, ip, this.via(id)],
     })
     const [version, former, before] = reply as [string, string, string]
-    this.confirm(id, Number(version))
+    this.confirm(id, Number(version), 'claimed')
     if (this.#losses !== losses) this.#unwritten.set(id, { kind: 'claim', ip, heardUs: Number(version) })
     // Where the answer to an earlier claim was lost, nobody has told whom that took the device from.
     const toTell = former === '' && isUnsure ? before : former
@@ -268,6 +273,7 @@ export class PresenceLedger {
   #drop(id: PeerId): void {
     this.#bucketOf(id).delete(id)
     this.#vias.delete(id)
+    this.#rewritten.delete(id)
     this.#unwritten.delete(id)
   }
 

@@ -40,7 +40,8 @@ return { mine, former, before }
  * newer claim of another node stays. For many devices of one bucket.
  *
  * KEYS: records. ARGV: owner, number, lifetime ms, then for each device version, ip and connection. Returns for each
- * device whether it is held or lost, the version that stands, and the former or the standing other owner.
+ * device whether it was held, had to be written or is lost, the version that stands, and the former or the standing other
+ * owner.
  */
 export const RESTORE = defineScript(
   'restore',
@@ -60,6 +61,7 @@ for k = 1, #KEYS do
   elseif owner ~= '' and owner ~= ARGV[2] and stored > version then
     outcome, other, version = 'lost', owner, stored
   else
+    outcome = 'written'
     -- Larger than what the node knows too: so it sees, should this answer be lost, that somebody is still to be told.
     if owner ~= '' then version = math.max(version, stored) + 1 end
     redis.call('HSET', KEYS[k], 'o', ARGV[2], 'i', ARGV[at + 1], 'c', ARGV[at + 2],

@@ -158,10 +158,14 @@ export class PresenceUpkeep {
   async #settle(batch: readonly Item[], reply: readonly string[]): Promise<void> {
     const { ledger, node, onTaken } = this.#parts
     for (const [index, item] of batch.entries()) {
-      const [outcome, text, other] = reply.slice(index * 3, index * 3 + 3) as [string, string, string]
+      const [outcome, text, other] = reply.slice(index * 3, index * 3 + 3) as [
+        'held' | 'written' | 'lost',
+        string,
+        string,
+      ]
       const version = Number(text)
-      if (outcome === 'held') {
-        if (this.#isStill(item)) ledger.confirm(item.id, version)
+      if (outcome !== 'lost') {
+        if (this.#isStill(item)) ledger.confirm(item.id, version, outcome)
         else ledger.disown(item.id)
         if (other !== '') onTaken(item.id, version, other as NodeId)
         continue

@@ -177,4 +177,13 @@ suite(name, () => {
       { arbitrary: goOn('pass'), weight: 12 },
       { arbitrary: lossOfData, weight: 1 },
     ]))
+
+  it('name one owner when all of this happens', () =>
+    anyOrder([
+      { arbitrary: hear, weight: 6 },
+      { arbitrary: lose, weight: 2 },
+      { arbitrary: goOn('pass'), weight: 12 },
+      { arbitrary: goOn('fail'), weight: 2 },
+      { arbitrary: lossOfData, weight: 1 },
+    ]))
 })
