@@ -1,4 +1,5 @@
-export { ConnectionGuard, type ConnectionLimit, type ConnectionLimits } from './connection-guard.ts'
+export { ConnectionGuard, type ConnectionLimit, type ConnectionLimits, type Displaceable } from './connection-guard.ts'
+export { forwardedEndpoint } from './forwarded-address.ts'
 export {
   FramedTcpConnection,
   type FramedTcpHandler,
@@ -6,10 +7,12 @@ export {
   type FramedTcpOptions,
 } from './framed-tcp.ts'
 export type { HalfGuard } from './half-guard.ts'
+export { listenEverywhere, portOf } from './listen-everywhere.ts'
 export type { SocketReading } from './socket-reading.ts'
 export { StreamHalf } from './stream-half.ts'
 export { TcpHalfListener, type TcpHalfListenerOptions } from './tcp-half-listener.ts'
 export { serveTextConsole } from './text-console.ts'
+export { addressMatcher } from './trusted-addresses.ts'
 export { type DatagramSender, type UdpOptions, UdpPort } from './udp-socket.ts'
 export { WebSocketConnection } from './websocket-connection.ts'
 export { openWebSocketHalves, type WebSocketHalfListenerOptions } from './websocket-half-listener.ts'
