@@ -1,2 +1,2 @@
-export type { CommandResult } from './key-commands.ts'
+export type { CommandResult } from './command-result.ts'
 export { runUtils, type UtilsInput } from './utils.ts'

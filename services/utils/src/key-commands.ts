@@ -1,11 +1,6 @@
 import { decodeBase64, encodeBase64, PUBLIC_KEY_BYTES, SECRET_KEY_BYTES } from '@tryst/protocol'
 import { belongTogether, drawKey, publicHalf } from '@tryst/service'
-
-/** What a command prints on standard output, and its exit status. */
-export interface CommandResult {
-  readonly output: string
-  readonly status: 0 | 1
-}
+import type { CommandResult } from './command-result.ts'
 
 /** A new key pair, printed in the reference's form; nothing is written to disk. */
 export function generateKeyPair(): CommandResult {

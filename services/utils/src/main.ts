@@ -1,8 +1,9 @@
 import { basename } from 'node:path'
-import { packageVersion } from '@tryst/service'
+import { processInput } from '@tryst/service'
 import { runUtils } from './utils.ts'
 
 const name = basename(process.argv[1] ?? 'tryst')
-const { output, status } = runUtils({ name, argv: process.argv.slice(2), version: packageVersion })
-process.stdout.write(output)
+const print = (text: string) => void process.stdout.write(text)
+const { output, status } = await runUtils({ ...processInput(), name, print })
+print(output)
 process.exitCode = status

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import { describe, expect, it } from '@jest/globals'
 import { runUtils } from './utils.ts'
 
@@ -7,15 +8,16 @@ const OTHER_PUBLIC = `${'A'.repeat(43)}=`
 /** The seed of SECRET with another public half. */
 const TORN_SECRET = `AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8${'A'.repeat(43)}==`
 
-const run = (...argv: string[]) => runUtils({ name: 'rustdesk-utils', argv, version: '1.2.3' })
+const run = (...argv: string[]) =>
+  runUtils({ name: 'rustdesk-utils', argv, version: '1.2.3', env: {}, cwd: tmpdir(), print: () => {} })
 
 describe('genkeypair', () => {
-  it('prints a pair in two lines that validatekeypair takes', () => {
-    const { output, status } = run('genkeypair')
+  it('prints a pair in two lines that validatekeypair takes', async () => {
+    const { output, status } = await run('genkeypair')
     expect(status).toBe(0)
     const [, publicKey = '', secretKey = ''] =
       /^Public Key: {2}([A-Za-z0-9+]{43}=)\nSecret Key: {2}([A-Za-z0-9+/]{86}==)\n$/.exec(output) ?? []
-    expect(run('validatekeypair', publicKey, secretKey)).toEqual({ output: 'Key pair is VALID\n', status: 0 })
+    expect(await run('validatekeypair', publicKey, secretKey)).toEqual({ output: 'Key pair is VALID\n', status: 0 })
   })
 })
 
@@ -30,18 +32,18 @@ describe('validatekeypair', () => {
     ['a public key that is no base64', '!', SECRET, 'Invalid public key', 1],
     ['a public key of another length', SECRET, SECRET, 'Invalid Public key', 1],
     ['two texts that are no keys', '!', '!', 'Invalid secret key', 1],
-  ])('tells %s', (_, publicKey, secretKey, line, status) => {
-    expect(run('validatekeypair', publicKey, secretKey)).toEqual({ output: `${line}\n`, status })
+  ])('tells %s', async (_, publicKey, secretKey, line, status) => {
+    expect(await run('validatekeypair', publicKey, secretKey)).toEqual({ output: `${line}\n`, status })
   })
 
-  it('is known in any case', () => {
-    expect(run('ValidateKeyPair', PUBLIC, SECRET).status).toBe(0)
+  it('is known in any case', async () => {
+    expect((await run('ValidateKeyPair', PUBLIC, SECRET)).status).toBe(0)
   })
 })
 
 describe('the command', () => {
-  it('shows its usage and ends with 1 without a word', () => {
-    const { output, status } = run()
+  it('shows its usage and ends with 1 without a word', async () => {
+    const { output, status } = await run()
     expect(status).toBe(1)
     expect(output).toMatch(/^Usage: rustdesk-utils .*genkeypair.*validatekeypair/s)
   })
@@ -51,22 +53,22 @@ describe('the command', () => {
     [['validatekeypair'], /^ERROR: missing required argument 'public-key'/],
     [['validatekeypair', PUBLIC], /^ERROR: missing required argument 'secret-key'/],
     [['--frobnicate'], /^ERROR: unknown option '--frobnicate'/],
-  ])('says what is wrong with %j, then its usage, and ends with 1', (argv, reason) => {
-    const { output, status } = run(...argv)
+  ])('says what is wrong with %j, then its usage, and ends with 1', async (argv, reason) => {
+    const { output, status } = await run(...argv)
     expect(status).toBe(1)
     expect(output).toMatch(reason)
     expect(output).toMatch(/\n\nUsage: rustdesk-utils/)
   })
 
-  it('says that doctor is not there yet', () => {
-    expect(run('doctor', 'hbbs.example.com')).toEqual({
+  it('says that doctor is not there yet', async () => {
+    expect(await run('doctor', 'hbbs.example.com')).toEqual({
       output: expect.stringContaining('doctor cannot check hbbs.example.com: this version does not have it yet'),
       status: 1,
     })
   })
 
-  it('shows help and version and ends with 0', () => {
-    expect(run('--help')).toMatchObject({ status: 0, output: expect.stringMatching(/^Usage: rustdesk-utils/) })
-    expect(run('--version')).toEqual({ status: 0, output: 'rustdesk-utils 1.2.3\n' })
+  it('shows help and version and ends with 0', async () => {
+    expect(await run('--help')).toMatchObject({ status: 0, output: expect.stringMatching(/^Usage: rustdesk-utils/) })
+    expect(await run('--version')).toEqual({ status: 0, output: 'rustdesk-utils 1.2.3\n' })
   })
 })

@@ -1,16 +1,27 @@
+import { StoreUnavailableError } from '@tryst/rendezvous'
+import { ConfigError, redisFlags } from '@tryst/service'
+import { ImportStoppedError, RedisUnreachableError } from '@tryst/state-redis'
+import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { Command, CommanderError } from 'commander'
-import { type CommandResult, generateKeyPair, validateKeyPair } from './key-commands.ts'
+import type { CommandResult } from './command-result.ts'
+import { DataFolderError } from './data-folder.ts'
+import { exportFolder } from './export-command.ts'
+import { ImportRefusedError, importFolder } from './import-command.ts'
+import { generateKeyPair, validateKeyPair } from './key-commands.ts'
+import { type Surroundings, UsageError } from './shared-redis.ts'
 
-export interface UtilsInput {
+export interface UtilsInput extends Surroundings {
   /** Under which name the program was started: `tryst`, or the reference's `rustdesk-utils`. */
   readonly name: string
   /** Without the program itself. */
   readonly argv: readonly string[]
   readonly version: string
+  /** Takes what a command says before it ends. */
+  readonly print: (text: string) => void
 }
 
 /** The operator's command. Its words may be written in any case; what it prints scripts may rely on. */
-export function runUtils({ name, argv, version }: UtilsInput): CommandResult {
+export async function runUtils({ name, argv, version, env, cwd, print }: UtilsInput): Promise<CommandResult> {
   let result: CommandResult | undefined
   let printed = ''
   const program = new Command(name)
@@ -37,11 +48,30 @@ export function runUtils({ name, argv, version }: UtilsInput): CommandResult {
   add('genkeypair', 'Make a key pair and print it', generateKeyPair)
   add('validatekeypair <public-key> <secret-key>', 'Check whether two keys are a pair', validateKeyPair)
   add('doctor <host>', 'Check a server from outside (not in this version)', doctor)
+  const importing = program
+    .command('import <folder>')
+    .description("Bring the devices of a server's folder (SQLite) into the Redis that several nodes share")
+    .option('--dry-run', 'Only say what would be done')
+    .option('--replace <id>', 'Put the device of the folder in the place of the one in Redis; may be repeated', collect)
+    .action(async (folder: string, options: { readonly dryRun?: true; readonly replace?: readonly string[] }) => {
+      const mode = options.dryRun ? 'dry run' : 'import'
+      const replace = options.replace ?? []
+      result = await importFolder({ folder, mode, replace, redisFlags: redisFlagsOf(importing), env, cwd, print })
+    })
+  const exporting = program
+    .command('export <folder>')
+    .description('Write the devices in Redis into a new folder in which one server can start')
+    .action(async (folder: string) => {
+      result = await exportFolder({ folder, redisFlags: redisFlagsOf(exporting), env, cwd })
+    })
+  for (const { flag, meaning } of redisFlags)
+    for (const command of [importing, exporting]) command.option(`${flag} <value>`, meaning)
 
   const [word = '', ...rest] = argv
   try {
-    program.parse([word.startsWith('-') ? word : word.toLowerCase(), ...rest], { from: 'user' })
+    await program.parseAsync([word.startsWith('-') ? word : word.toLowerCase(), ...rest], { from: 'user' })
   } catch (error) {
+    if (isForOperator(error)) return { output: `ERROR: ${error.message}\n`, status: 1 }
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { output: printed, status: 0 }
     const isHelp = argv.length === 0
@@ -49,6 +79,34 @@ export function runUtils({ name, argv, version }: UtilsInput): CommandResult {
     return { output: `${reason}${program.helpInformation()}`, status: 1 }
   }
   return result ?? { output: program.helpInformation(), status: 1 }
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
+function redisFlagsOf(command: Command): ReadonlyMap<string, string> {
+  const given = new Map<string, string>()
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName())
+    if (redisFlags.some(({ flag }) => flag === option.long) && typeof value === 'string' && option.long)
+      given.set(option.long, value)
+  }
+  return given
+}
+
+/** Errors whose message says what is wrong and what to do. */
+const FOR_OPERATOR = [
+  ConfigError,
+  DataFolderError,
+  DatabaseOpenError,
+  ImportRefusedError,
+  ImportStoppedError,
+  RedisUnreachableError,
+  StoreUnavailableError,
+  UsageError,
+]
+
+function isForOperator(error: unknown): error is Error {
+  return FOR_OPERATOR.some((kind) => error instanceof kind)
 }
 
 function doctor(host: string): CommandResult {
