@@ -5,6 +5,7 @@ import {
   hostPortList,
   redisUrl,
   serverAddress,
+  text,
   trimmedText,
   wholeNumber,
   yesOrNo,
@@ -36,6 +37,14 @@ export const clusterSettings = {
     fallback: 'mymaster',
     topic: TOPIC,
     meaning: 'What the sentinels call the primary.',
+  }),
+  redisSentinelPassword: setting({
+    variable: 'REDIS_SENTINEL_PASSWORD',
+    schema: text,
+    fallback: undefined,
+    secret: true,
+    topic: TOPIC,
+    meaning: 'What the sentinels themselves ask for, where they do.',
   }),
   redisCluster: setting({
     variable: 'REDIS_CLUSTER',

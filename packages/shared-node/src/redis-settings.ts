@@ -12,6 +12,7 @@ export function redisSettings(config: ClusterConfig): RedisSettings | undefined 
     url: place.url ?? NO_URL,
     sentinels: place.kind === 'sentinel' ? place.sentinels : [],
     sentinelName: config.redisSentinelName,
+    ...(config.redisSentinelPassword !== undefined && { sentinelPassword: config.redisSentinelPassword }),
     cluster: place.kind === 'cluster' ? place.nodes : [],
     prefix: config.redisPrefix,
     nodeLeaseMs: config.nodeLeaseMs,
