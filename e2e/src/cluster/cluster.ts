@@ -6,6 +6,7 @@ import { loadKeyPair } from '@tryst/service'
 import { freePort, freePorts, type SitePorts } from '../site/free-ports.ts'
 import { type ProgramName, ServiceProcess } from '../site/service-process.ts'
 import { SITE_HOST } from '../site/site.ts'
+import { waitUntil } from '../site/wait-until.ts'
 import { RedisProcess } from './redis-process.ts'
 
 export interface ClusterOptions {
@@ -114,6 +115,17 @@ export class Cluster {
     nodes.push(node)
     await node.start()
     return node
+  }
+
+  /** Every node has seen every other in Redis, which takes them a second: from here on they know what to do without. */
+  async haveMet(): Promise<void> {
+    const nodes = [...this.hbbs, ...this.hbbr]
+    for (const node of nodes) {
+      await waitUntil(`${node.name} has seen the other nodes`, () => {
+        const seen = new Set(node.process.log.filter(({ msg }) => msg === 'node seen').map(({ node }) => node))
+        return nodes.every(({ name }) => name === node.name || seen.has(name))
+      })
+    }
   }
 
   /** What a user enters into a client. @param index of the ID server; any of them where they share an address */

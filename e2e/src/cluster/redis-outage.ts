@@ -34,6 +34,7 @@ export class RedisOutage {
   static async start(): Promise<RedisOutage> {
     const cluster = await Cluster.start({ address: 'shared' })
     try {
+      await cluster.haveMet()
       const devices = await startDevices(cluster, DEVICES)
       const controller = cluster.controller(0, { localAddress: loopbackAddress(1_000) })
       const pulses: Pulse[] = []
