@@ -23,6 +23,7 @@ const TASKS = {
   test: ['tools/test.mjs', 'test'],
   'test:long': ['tools/test.mjs', 'test:long'],
   bench: ['bench/main.mjs'],
+  simulate: ['simulation/main.mjs'],
   types: ['node_modules/turbo/bin/turbo', 'run', 'types', '--output-logs=errors-only', '--ui=stream'],
   build: undefined,
 }
