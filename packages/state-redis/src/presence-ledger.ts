@@ -8,6 +8,12 @@ export const PRESENCE_LIFETIME_MS = 3_600_000
 
 const UDP = 'udp'
 
+/**
+ * Redis' time is known from here to within less than this. A moment that is compared with versions has to lie before the
+ * version that Redis would have given then; else two nodes could each take the other's claim for the later one.
+ */
+const CLOCK_ERROR_US = 5_000
+
 export interface LedgerParts {
   readonly connection: RedisConnection
   readonly incarnation: NodeId
@@ -102,7 +108,7 @@ export class PresenceLedger {
   claim(id: PeerId, ip: string, via = UDP): Promise<void> {
     if (via === UDP) this.#vias.delete(id)
     else this.#vias.set(id, via)
-    return this.#enqueue(id, { kind: 'claim', ip, heardUs: Math.floor(this.#parts.connection.nowMs() * 1000) })
+    return this.#enqueue(id, { kind: 'claim', ip, heardUs: this.#nowUs() })
   }
 
   release(id: PeerId, via = UDP): Promise<void> {
@@ -220,6 +226,10 @@ export class PresenceLedger {
     const { promise } = queue.next
     queue.running ??= this.#work(id, queue)
     return promise
+  }
+
+  #nowUs(): number {
+    return Math.floor(this.#parts.connection.nowMs() * 1_000) - CLOCK_ERROR_US
   }
 
   async #work(id: PeerId, queue: Queue): Promise<void> {

@@ -41,7 +41,7 @@ suite(name, () => {
 
   beforeAll(async () => {
     redis = await startTestRedis()
-    const settings = redis.settings({ nodeLeaseMs: LEASE_MS })
+    const settings = redis.settings({ nodeLeaseMs: LEASE_MS, commandTimeoutMs: 5_000 })
     const hub = new LinkHub()
     hub.delay = () => gates.enter()
     connections = []

@@ -179,6 +179,8 @@ suite(name, () => {
 
   it('make good what could not be written while Redis was away', async () => {
     await node(0).hear(laptop, '192.0.2.1')
+    // Moments are told apart from a few milliseconds on.
+    await new Promise((resolve) => setTimeout(resolve, 20))
     redis.pause()
     await expect(node(1).hear(laptop, '192.0.2.2')).rejects.toThrow(StoreUnavailableError)
     await until(() => node(0).forgotten.length === 1, 'the former node has been told')
