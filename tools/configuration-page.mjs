@@ -4,16 +4,22 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { flagNames, hbbrSettings, hbbsSettings, standaloneSettings } from '../packages/service/dist/index.js'
+import {
+  apiSettings,
+  flagNames,
+  hbbrSettings,
+  hbbsSettings,
+  standaloneSettings,
+} from '../packages/service/dist/index.js'
 import { ROOT } from './workspaces.mjs'
 
 const PAGE = join(ROOT, 'docs', 'configuration.md')
 
-const PROGRAMS = { hbbs: hbbsSettings, hbbr: hbbrSettings, 'npm start': standaloneSettings }
+const PROGRAMS = { hbbs: hbbsSettings, hbbr: hbbrSettings, api: apiSettings, 'npm start': standaloneSettings }
 
 const INTRODUCTION = `# Configuration
 
-Every setting of hbbs, hbbr and \`npm start\`. This page is written by \`node tools/configuration-page.mjs\` from the
+Every setting of hbbs, hbbr, api and \`npm start\`. This page is written by \`node tools/configuration-page.mjs\` from the
 table that the programs read; don't edit it.
 
 ## Where settings come from
@@ -21,11 +27,11 @@ table that the programs read; don't edit it.
 | Program | Highest first |
 | --- | --- |
 | hbbs | flag; file named by \`-c\`, \`--config\`; \`.env\` in the working directory; environment |
-| hbbr | flag; \`.env\` in the working directory; environment |
+| hbbr, api | flag; \`.env\` in the working directory; environment |
 | \`npm start\` | flag; \`.env\` in the data folder; environment |
 
 \`.env\` and the file of \`--config\` are INI files, of which only the lines before the first \`[section]\` count:
-\`NAME=value\`, comments begin with \`#\` or \`;\`. One \`.env\` serves both programs.
+\`NAME=value\`, comments begin with \`#\` or \`;\`. One \`.env\` serves all programs.
 
 Every wrong setting is reported at the start, all at once, each with its remedy, and the program ends with 1.
 
@@ -59,12 +65,13 @@ if (process.argv.includes('--check')) {
   writeFileSync(PAGE, page)
 }
 
-/** Where a variable is told of: one place, even where both programs have it. */
+/** Where a variable is told of: one place, even where several programs have it. */
 function topics() {
   const order = [
-    'Both servers',
+    'Several programs',
     'hbbs',
     'hbbr',
+    'API',
     'npm start',
     'Several nodes',
     'Bandwidth',
@@ -77,7 +84,7 @@ function topics() {
     Object.values(PROGRAMS).flatMap((table) => Object.values(table).map(({ variable }) => variable)),
   )) {
     const users = usersOf(name)
-    const topic = users[0].setting.topic ?? (users.length > 1 ? 'Both servers' : users[0].program)
+    const topic = users[0].setting.topic ?? (users.length > 1 ? 'Several programs' : users[0].program)
     byTopic.get(topic).push(name)
   }
   return [...byTopic].filter(([, names]) => names.length > 0)

@@ -1,3 +1,4 @@
+import { apiPublicUrl } from './api-settings.ts'
 import { clusterSettings } from './cluster-settings.ts'
 import { type ConfigOf, setting } from './setting.ts'
 import { keySetting, sharedSettings } from './shared-settings.ts'
@@ -11,6 +12,7 @@ import {
   serverList,
   sqlitePath,
   trimmedText,
+  webAddressOrNone,
   wholeNumber,
 } from './value-schemas.ts'
 
@@ -140,6 +142,16 @@ export const hbbsSettings = {
       'normal: the death of the process loses nothing, a power failure may lose the last registrations. full: neither does; every batch of writes waits for the disk.',
     reason: 'About 13 µs instead of 165 µs for a single registration.',
   }),
+  apiUrl: setting({
+    variable: 'API_URL',
+    schema: webAddressOrNone,
+    fallback: undefined,
+    fallbackText: '`http://127.0.0.1:PORT - 2`',
+    topic: 'API',
+    meaning:
+      'Where the ID server finds the API, for clients that get no further than the ID server. `none`: nowhere. With `npm start`: the API of somebody else, or none; it then starts no own one.',
+  }),
+  apiPublicUrl,
   ...clusterSettings,
   publicHost: sharedSettings.publicHost,
   bind: sharedSettings.bind,

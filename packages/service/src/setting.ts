@@ -8,7 +8,13 @@ export interface Flag {
 }
 
 /** Where docs/configuration.md tells of a setting; what names none stands with its servers. */
-export type Topic = 'Several nodes' | 'Bandwidth' | 'Limits' | 'Logs, metrics and stopping' | 'Deprecated and unused'
+export type Topic =
+  | 'API'
+  | 'Several nodes'
+  | 'Bandwidth'
+  | 'Limits'
+  | 'Logs, metrics and stopping'
+  | 'Deprecated and unused'
 
 /** One thing that an operator can set: everything that parsing, help, warnings and docs/configuration.md need. */
 export interface Setting<Value> {

@@ -26,7 +26,7 @@ const rustLogLevel = text.transform((value): LogLevel | undefined => {
   return word === 'off' ? 'silent' : LOG_LEVELS.find((level) => level === word)
 })
 
-/** What both servers understand, with the same meaning and default. */
+/** What several programs understand, with the same meaning and default. */
 export const sharedSettings = {
   bind: setting({
     variable: 'BIND',
@@ -58,7 +58,7 @@ export const sharedSettings = {
     fallback: Object.freeze(['127.0.0.0/8', '::1/128']),
     fallbackText: '127.0.0.0/8,::1',
     meaning:
-      'Addresses and networks of the reverse proxies whose X-Real-IP and X-Forwarded-For are believed on the WebSocket port; replaces the default. `none`: nobody.',
+      'Addresses and networks of the reverse proxies whose X-Real-IP and X-Forwarded-For are believed on the WebSocket ports and by the API; replaces the default. `none`: nobody.',
     reason: 'A header from anybody else would let strangers choose the address that limits, lists and logs see.',
   }),
   metricsBind: setting({
@@ -66,10 +66,10 @@ export const sharedSettings = {
     flag: { value: 'address:port' },
     schema: bindAddress,
     fallback: undefined,
-    fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120 and 127.0.0.1:21121',
+    fallbackText: 'no listener; `npm start` uses 127.0.0.1:21120, 21121 and 21122',
     topic: 'Logs, metrics and stopping',
     meaning:
-      'Where /metrics, /livez and /readyz are served over HTTP. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning. Where both programs read one `.env`, give one of them the flag.',
+      'Where /metrics, /livez and /readyz are served over HTTP. A port that is taken is an error; with `?` at the end (`127.0.0.1:9100?`) a warning. Where several programs read one `.env`, give all but one the flag.',
     reason: 'Any number of nodes run on one machine without a choice of ports; nothing is published unasked.',
   }),
   logLevel: setting({
@@ -102,7 +102,7 @@ export const sharedSettings = {
     schema: wholeNumber({ min: 1, max: 10_000_000 }),
     fallback: 2_000,
     topic: 'Limits',
-    meaning: 'TCP and WebSocket connections from one address at once; an IPv6 /64 counts as one.',
+    meaning: 'TCP, WebSocket and HTTP connections from one address at once; an IPv6 /64 counts as one.',
     reason: 'A company behind one address with 1,000 sessions at once passes; one machine cannot take all descriptors.',
   }),
   firstMessageTimeoutMs: setting({

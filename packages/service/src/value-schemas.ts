@@ -130,6 +130,25 @@ export const hostPortList = (defaultPort: number) =>
 /** IPv6 comes without its brackets. */
 export const serverAddress = read('host or host:port', (value) => splitHostPort(value) ?? unfit())
 
+/** `https://example.com`, with a port and a path if need be; comes without the `/` at its end. */
+export const webAddress = read(
+  'a URL that begins with http:// or https://, such as https://hbbs.example.com',
+  (value) => {
+    const url = URL.parse(value)
+    if (!url || !/^https?:$/.test(url.protocol) || url.hostname === '') return unfit()
+    if (url.username !== '' || url.password !== '') return unfit('the URL holds a password')
+    if (url.search !== '' || url.hash !== '') return unfit('nothing may follow the path')
+    return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+  },
+)
+
+/** `none` is nowhere. */
+export const webAddressOrNone = read('a URL that begins with http:// or https://, or none', (value) => {
+  if (value.toLowerCase() === 'none') return 'none'
+  const address = webAddress.safeParse(value)
+  return address.success ? address.data : unfit()
+})
+
 const REDIS_PROTOCOLS = ['redis:', 'rediss:']
 
 export const redisUrl = read('redis://user:password@host:port/database, or rediss:// for TLS', (value) => {

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
+  clientAddresses,
   KeyFileError,
   type LoadedKeyPair,
   loadKeyPair,
@@ -11,7 +12,6 @@ import {
   ServiceProcess,
   TICKETS_FROM_PARENT,
 } from '@tryst/service'
-import { clientAddresses } from './client-addresses.ts'
 import { metricsAddresses } from './metrics-addresses.ts'
 import { serviceArguments } from './service-arguments.ts'
 import { Supervisor } from './supervisor.ts'
@@ -28,7 +28,7 @@ const metrics = await metricsAddresses(config)
 
 const args = serviceArguments(process.argv.slice(2), config)
 const relay = start('hbbr', args.hbbr)
-const services = [start('hbbs', args.hbbs, handOnTicket), relay]
+const services = [start('hbbs', args.hbbs, handOnTicket), relay, ...(args.api ? [start('api', args.api)] : [])]
 const supervisor = new Supervisor({
   services,
   closeWithinMs: CLOSE_WITHIN_MS + config.hbbs.drainSeconds * 1000,
@@ -56,7 +56,7 @@ function makeFolderOrExit(folder: string): void {
   }
 }
 
-/** The pair that both services will find; made here when there is none, so that we know. */
+/** The pair that the services will find; made here when there is none, so that we know. */
 async function keyPairOrExit(): Promise<LoadedKeyPair> {
   try {
     return await loadKeyPair({ key: config.hbbs.key, use: 'sign', folder: dataDir })
@@ -68,7 +68,7 @@ async function keyPairOrExit(): Promise<LoadedKeyPair> {
 }
 
 function start(
-  name: 'hbbs' | 'hbbr',
+  name: 'hbbs' | 'hbbr' | 'api',
   serviceArgs: readonly string[],
   onMessage?: (message: unknown) => void,
 ): ServiceProcess {
@@ -92,6 +92,8 @@ function greet(): void {
     addresses,
     idPort: config.hbbs.port,
     relayPort: config.hbbr.port,
+    apiPort: config.api?.port,
+    apiUrl: config.api?.publicUrl,
     dataFolder: dataDir,
     metrics: metrics.urls,
     to: process.stdout.isTTY ? 'terminal' : 'file',

@@ -12,10 +12,15 @@ export interface MetricsAddresses {
 export async function metricsAddresses({
   hbbs,
   hbbr,
-}: Pick<StandaloneConfig, 'hbbs' | 'hbbr'>): Promise<MetricsAddresses> {
+  api,
+}: Pick<StandaloneConfig, 'hbbs' | 'hbbr' | 'api'>): Promise<MetricsAddresses> {
   const urls: string[] = []
   const warnings: string[] = []
-  for (const [name, bind] of Object.entries({ hbbs: hbbs.metricsBind, hbbr: hbbr.metricsBind })) {
+  for (const [name, bind] of Object.entries({
+    hbbs: hbbs.metricsBind,
+    hbbr: hbbr.metricsBind,
+    api: api?.metricsBind,
+  })) {
     if (bind === undefined) continue
     if (bind.whenTaken === 'fail' || (await isFree(bind))) {
       urls.push(`http://${formatBind(bind)}/metrics`)

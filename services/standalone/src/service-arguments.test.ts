@@ -10,7 +10,7 @@ function argumentsFor(argv: readonly string[], env: Record<string, string> = {},
 
 const withoutRedis = ['--redis-url=', '--redis-sentinels=', '--redis-cluster=']
 
-describe('the arguments of the two programs', () => {
+describe('the arguments of the programs', () => {
   it('give the relay its port and the key of the folder by default', () => {
     const { hbbs, hbbr } = argumentsFor([])
     expect(hbbs).toEqual(['--metrics-bind', '127.0.0.1:21120?', ...withoutRedis])
@@ -47,5 +47,17 @@ describe('the arguments of the two programs', () => {
     const { hbbs, hbbr } = argumentsFor([], {}, 'METRICS_BIND=:9100\n')
     expect(hbbs).toEqual(['--metrics-bind', '[::]:9100', ...withoutRedis])
     expect(hbbr.slice(2)).toEqual(['-k', '_', '--metrics-bind', '[::]:9101', ...withoutRedis])
+  })
+
+  it('give the API its port, and what it shares with the ID server', () => {
+    expect(argumentsFor([]).api).toEqual(['-p', '21114', '--metrics-bind', '127.0.0.1:21122?'])
+    const { hbbs, api } = argumentsFor(['-p', '30000', '-k', 'k', '-b', '192.0.2.1', '--public-host=h.example.com'])
+    expect(api?.slice(0, 7)).toEqual(['-p', '29998', '-k', 'k', '-b', '192.0.2.1', '--public-host=h.example.com'])
+    expect(hbbs).toContain('--api-url=http://192.0.2.1:29998')
+  })
+
+  it('start no API where another one is named, or none', () => {
+    expect(argumentsFor([], { API_URL: 'none' }).api).toBeUndefined()
+    expect(argumentsFor(['--api-url', 'http://192.0.2.1:21114']).api).toBeUndefined()
   })
 })

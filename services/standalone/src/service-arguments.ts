@@ -1,12 +1,21 @@
-import type { BindAddress, StandaloneConfig } from '@tryst/service'
+import {
+  type ApiConfig,
+  apiSettings,
+  type BindAddress,
+  flagNames,
+  hbbsSettings,
+  type StandaloneConfig,
+} from '@tryst/service'
 
-/** Arguments of both programs; whatever is not an argument they find in `.env` and in the environment themselves. */
+/** Arguments of the programs; whatever is not an argument they find in `.env` and in the environment themselves. */
 export interface ServiceArguments {
   readonly hbbs: readonly string[]
   readonly hbbr: readonly string[]
+  /** Undefined where there is to be none. */
+  readonly api: readonly string[] | undefined
 }
 
-/** Both keep to the data folder, whatever Redis the environment names: an empty flag hides it. */
+/** hbbs and hbbr keep to the data folder, whatever Redis the environment names: an empty flag hides it. */
 const WITHOUT_REDIS = ['--redis-url=', '--redis-sentinels=', '--redis-cluster=']
 
 /**
@@ -16,11 +25,12 @@ const WITHOUT_REDIS = ['--redis-url=', '--redis-sentinels=', '--redis-cluster=']
  */
 export function serviceArguments(
   argv: readonly string[],
-  { hbbs, hbbr }: Pick<StandaloneConfig, 'hbbs' | 'hbbr'>,
+  { hbbs, hbbr, api }: Pick<StandaloneConfig, 'hbbs' | 'hbbr' | 'api'>,
 ): ServiceArguments {
-  const key = argumentOf(argv, ['-k', '--key']) ?? (hbbr.key === '_' ? '_' : undefined)
+  const argvKey = argumentOf(argv, ['-k', '--key'])
+  const key = argvKey ?? (hbbr.key === '_' ? '_' : undefined)
   return {
-    hbbs: [...withoutOwn(argv), ...metricsArguments(hbbs.metricsBind), ...WITHOUT_REDIS],
+    hbbs: [...withoutOwn(argv), ...metricsArguments(hbbs.metricsBind), ...apiAddress(api), ...WITHOUT_REDIS],
     hbbr: [
       ...['-p', String(hbbr.port)],
       ...(key === undefined ? [] : ['-k', key]),
@@ -28,7 +38,31 @@ export function serviceArguments(
       ...metricsArguments(hbbr.metricsBind),
       ...WITHOUT_REDIS,
     ],
+    api: api && [
+      ...['-p', String(api.port)],
+      ...(argvKey === undefined ? [] : ['-k', argvKey]),
+      ...(api.bind === undefined ? [] : ['-b', api.bind]),
+      ...FLAGS_OF_API.flatMap((flag) => {
+        const value = argumentOf(argv, [flag])
+        return value === undefined ? [] : [`${flag}=${value}`]
+      }),
+      ...metricsArguments(api.metricsBind),
+    ],
   }
+}
+
+/** Flags of the ID server that mean the same to the API; its port, its key and its address are its own. */
+const FLAGS_OF_API = Object.values(apiSettings)
+  .filter((setting) =>
+    Object.values<{ variable: string }>(hbbsSettings).some(({ variable }) => variable === setting.variable),
+  )
+  .filter(({ variable }) => !['PORT', 'KEY', 'BIND', 'METRICS_BIND'].includes(variable))
+  .map((setting) => flagNames(setting).split(', ').at(-1) ?? '')
+
+/** Where the ID server finds an API that does not listen on loopback. */
+function apiAddress(api: ApiConfig | undefined): readonly string[] {
+  if (api?.bind === undefined || api.bind === '0.0.0.0' || api.bind === '::') return []
+  return [`--api-url=http://${formatBind({ host: api.bind, port: api.port })}`]
 }
 
 export function formatBind({ host, port }: Pick<BindAddress, 'host' | 'port'>): string {

@@ -7,6 +7,8 @@ const WELCOME: Welcome = {
   addresses: [{ host: 'hbbs.example.com', reach: 'everywhere' }],
   idPort: 21116,
   relayPort: 21117,
+  apiPort: 21114,
+  apiUrl: undefined,
   dataFolder: '/srv/tryst',
   metrics: ['http://127.0.0.1:21120/metrics'],
   warnings: [],
@@ -23,10 +25,24 @@ describe('the text that a start ends with', () => {
   })
 
   it('names the ports that clients use, shifted with the ID server and the relay', () => {
-    const text = welcomeText({ ...WELCOME, idPort: 30000, relayPort: 40000 })
-    expect(text).toContain('TCP 29999, 30000, 40000; UDP 30000')
+    const text = welcomeText({ ...WELCOME, idPort: 30000, relayPort: 40000, apiPort: 29998 })
+    expect(text).toContain('TCP 29998, 29999, 30000, 40000; UDP 30000')
     expect(text).toContain('TCP 30002, 40002 for clients that use WebSocket')
     expect(text).toContain('hbbs.example.com:30000')
+  })
+
+  it('names the API where clients cannot derive it, and in the text that they import', () => {
+    const lines = welcomeText({ ...WELCOME, apiUrl: 'https://hbbs.example.com' }).split('\n')
+    expect(lines).toContain('  API server    https://hbbs.example.com')
+    const config = lines.map((line) => decodeClientConfig(line)).find((found) => found !== undefined)
+    expect(config).toMatchObject({ api: 'https://hbbs.example.com' })
+  })
+
+  it('says nothing of a status page and its port where none was started', () => {
+    const text = welcomeText({ ...WELCOME, apiPort: undefined })
+    expect(text).toContain('TCP 21115, 21116, 21117; UDP')
+    expect(text).not.toContain('Status page')
+    expect(welcomeText(WELCOME)).toContain('Status page   http://hbbs.example.com:21114/')
   })
 
   it('draws the QR code in colours of its own on a terminal, and with plain characters elsewhere', () => {

@@ -1,6 +1,6 @@
 import { encodeClientConfig } from '@tryst/protocol'
+import { asClientSetting, type ClientAddress } from '@tryst/service'
 import { renderUnicodeCompact } from 'uqr'
-import { asClientSetting, type ClientAddress } from './client-addresses.ts'
 
 /** What the person at the terminal needs to know to use the server. */
 export interface Welcome {
@@ -9,6 +9,10 @@ export interface Welcome {
   readonly addresses: readonly ClientAddress[]
   readonly idPort: number
   readonly relayPort: number
+  /** Undefined where no API was started. */
+  readonly apiPort: number | undefined
+  /** Where clients reach the API, when they cannot derive it. */
+  readonly apiUrl: string | undefined
   readonly dataFolder: string
   readonly metrics: readonly string[]
   readonly warnings: readonly string[]
@@ -19,17 +23,18 @@ export interface Welcome {
 const WHITE_ON_BLACK = '\x1b[97;40m'
 const USUAL_COLOURS = '\x1b[0m'
 
-/** The text printed when both services listen. */
+/** The text printed when all services listen. */
 export function welcomeText(welcome: Welcome): string {
-  const { key, addresses, idPort, relayPort, dataFolder, metrics, warnings } = welcome
+  const { key, addresses, idPort, relayPort, apiPort, apiUrl, dataFolder, metrics, warnings } = welcome
   const settings = addresses.map(({ host }) => asClientSetting(host, idPort))
-  const config = encodeClientConfig({ host: settings[0] ?? '', key })
+  const config = encodeClientConfig({ host: settings[0] ?? '', key, api: apiUrl ?? '' })
   return [
     '',
     'Tryst is ready. In the client: Settings > Network > ID/Relay server',
     '',
     ...labelled('ID server', settings),
     ...labelled('Key', [key === '' ? '(leave empty: no key is checked)' : key]),
+    ...labelled('API server', apiUrl === undefined ? [] : [apiUrl]),
     '',
     'Or import this text there (copy it, then the paste button), or scan it with a mobile client:',
     '',
@@ -38,9 +43,10 @@ export function welcomeText(welcome: Welcome): string {
     ...qrCode(`config=${config}`, welcome.to),
     '',
     ...labelled('Ports to open', [
-      `TCP ${idPort - 1}, ${idPort}, ${relayPort}; UDP ${idPort}`,
+      `TCP ${[...(apiPort === undefined ? [] : [apiPort]), idPort - 1, idPort, relayPort].join(', ')}; UDP ${idPort}`,
       `TCP ${idPort + 2}, ${relayPort + 2} for clients that use WebSocket without a proxy`,
     ]),
+    ...labelled('Status page', apiPort === undefined ? [] : [`http://${hostInUrl(addresses[0]?.host)}:${apiPort}/`]),
     ...labelled('Data', [dataFolder]),
     ...labelled('Metrics', metrics),
     ...(warnings.length === 0 ? [] : ['', ...warnings.map((warning) => `  ! ${warning}`)]),
@@ -70,6 +76,8 @@ function qrCode(text: string, to: Welcome['to']): readonly string[] {
   const lines = renderUnicodeCompact(text, { border: 2 }).split('\n')
   return lines.map((line) => `  ${to === 'terminal' ? `${WHITE_ON_BLACK}${line}${USUAL_COLOURS}` : line}`)
 }
+
+const hostInUrl = (host = 'localhost') => (host.includes(':') ? `[${host}]` : host)
 
 function labelled(label: string, lines: readonly string[]): readonly string[] {
   return lines.map((line, index) => `  ${(index === 0 ? label : '').padEnd(14)}${line}`)

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
@@ -103,10 +105,42 @@ describe('npm start', () => {
     await first.ready()
     const second = start({ DATA_DIR: mkdtempSync(join(folder, 'second-')) })
     expect((await second.ended).status).toBe(1)
-    // Both services are refused; whichever says so first ends the other.
-    const owners = `hbbs \\(process ${first.serviceProcess('hbbs')}\\)|hbbr \\(process ${first.serviceProcess('hbbr')}\\)`
+    // All services are refused; whichever says so first ends the others.
+    const owners = `hbbs \\(process ${first.serviceProcess('hbbs')}\\)|hbbr \\(process ${first.serviceProcess('hbbr')}\\)|api \\(process ${first.serviceProcess('api')}\\)`
     expect(second.output()).toMatch(new RegExp(`port \\d+ is in use by (${owners})`))
     expect(await register(port, 'standalone2')).toBe('OK')
+  })
+
+  it('answers clients that believe in an API, and shows people what to enter', async () => {
+    const server = start({ PUBLIC_HOST: 'hbbs.example.com' })
+    await server.ready()
+    const api = `http://127.0.0.1:${port - 2}`
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ id: 'standalone4', uuid: 'bWFjaGluZQ==', ver: 1_004_090, modified_at: 0 })
+    const heartbeat = await fetch(`${api}/api/heartbeat`, { method: 'POST', headers, body })
+    expect(await heartbeat.json()).toEqual({})
+    const page = await (await fetch(`${api}/`)).text()
+    expect(page).toContain(`hbbs.example.com:${port}`)
+    expect(page).toContain(readFileSync(join(folder, 'id_ed25519.pub'), 'utf8'))
+    expect(page).not.toContain(readFileSync(join(folder, 'id_ed25519'), 'utf8'))
+  })
+
+  it('starts no API where another one is named', async () => {
+    const server = start({ API_URL: 'none' })
+    await server.ready({ api: 'none' })
+    expect(await isListening(port - 2)).toBe(false)
+  })
+
+  it('says what to do where somebody else has the port of the API', async () => {
+    const other = createServer()
+    await once(other.listen(port - 2), 'listening')
+    try {
+      const server = start()
+      expect((await server.ended).status).toBe(1)
+      expect(server.output()).toMatch(/TCP port \d+ is in use by .*; stop that program, or set PORT .* API_URL/)
+    } finally {
+      other.close()
+    }
   })
 
   it('goes on without metrics where their usual ports are taken, and says by whom', async () => {

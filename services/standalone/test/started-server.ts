@@ -43,16 +43,17 @@ export class StartedServer {
   }
 
   /** Settles when the start has said all that it has to say. */
-  async ready(): Promise<void> {
+  async ready({ api = 'own' }: { readonly api?: 'own' | 'none' } = {}): Promise<void> {
     await until(() => {
       if (this.#child.exitCode !== null) throw new Error(`ended with ${this.#child.exitCode}:\n${this.#output}`)
       return this.#output.includes('Tryst is ready') && this.#output.includes('Data  ')
     }, 'both services listen')
-    for (const name of ['hbbs', 'hbbr']) this.#services.set(name, childNamed(this.#child.pid ?? 0, name))
+    for (const name of ['hbbs', 'hbbr', ...(api === 'own' ? ['api'] : [])])
+      this.#services.set(name, childNamed(this.#child.pid ?? 0, name))
   }
 
   /** Process id of one of the services. */
-  serviceProcess(name: 'hbbs' | 'hbbr'): number {
+  serviceProcess(name: 'hbbs' | 'hbbr' | 'api'): number {
     return this.#services.get(name) ?? 0
   }
 
@@ -101,7 +102,7 @@ const PORTS = { from: 22_000, to: 32_000 }
 export async function freePort(): Promise<number> {
   const start = PORTS.from + (process.pid % 900) * 10
   for (let port = start; port < PORTS.to; port += 10) {
-    const free = await Promise.all([-1, 0, 1, 2, 3, 5, 6].map((offset) => isFree(port + offset)))
+    const free = await Promise.all([-2, -1, 0, 1, 2, 3, 5, 6, 7].map((offset) => isFree(port + offset)))
     if (!free.includes(false)) return port
   }
   throw new Error('no free ports')
