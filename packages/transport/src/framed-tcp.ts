@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
+import type { AwaitedHeaders } from './awaited-headers.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { type ListenPlace, listenPerFamily, portOf } from './listen-everywhere.ts'
 
@@ -23,6 +24,8 @@ export interface FramedTcpOptions extends ListenPlace {
   readonly handler: FramedTcpHandler
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert?: (socket: Socket, ip: string) => boolean
+  /** Where proxies tell whose connections theirs are. Those are not diverted. */
+  readonly headers?: AwaitedHeaders | undefined
   /** An error of the listener while it runs. */
   readonly onError: (error: Error) => void
 }
@@ -185,9 +188,29 @@ export class FramedTcpListener {
       return
     }
     const ip = normaliseIp(remoteAddress)
+    const remote = { ip, port: socket.remotePort ?? 0 }
+    if (options.headers?.isExpectedFrom(ip)) return this.#awaitHeader(socket, remote, options.headers)
     if (options.divert?.(socket, ip)) return
-    const connection = new FramedTcpConnection(socket, { ip, port: socket.remotePort ?? 0 }, this.#around)
-    if (!options.handler.onOpen(connection)) connection.refuse()
+    this.#serve(socket, remote)
+  }
+
+  #awaitHeader(socket: Socket, proxy: Endpoint, headers: AwaitedHeaders): void {
+    const awaited = headers.await(socket, proxy)
+    const take = (bytes: Buffer) => {
+      const introduction = awaited.take(bytes)
+      if (!introduction) return
+      socket.off('data', take)
+      this.#serve(socket, introduction.remote)?.receive(introduction.rest)
+    }
+    socket.on('data', take)
+  }
+
+  /** Undefined when it was refused. */
+  #serve(socket: Socket, remote: Endpoint): FramedTcpConnection | undefined {
+    const connection = new FramedTcpConnection(socket, remote, this.#around)
+    if (this.#around.handler.onOpen(connection)) return connection
+    connection.refuse()
+    return undefined
   }
 }
 

@@ -1,3 +1,9 @@
+export {
+  AwaitedHeaders,
+  type AwaitedHeadersOptions,
+  PROXY_HEADER_FAILURES,
+  type ProxyHeaderFailure,
+} from './awaited-headers.ts'
 export { ConnectionGuard, type ConnectionLimit, type ConnectionLimits, type Displaceable } from './connection-guard.ts'
 export { forwardedEndpoint } from './forwarded-address.ts'
 export {

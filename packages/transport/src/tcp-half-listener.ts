@@ -1,9 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { normaliseIp } from '@tryst/protocol'
+import { type Endpoint, normaliseIp } from '@tryst/protocol'
 import { sourcePrefix } from '@tryst/rendezvous'
+import type { AwaitedHeaders } from './awaited-headers.ts'
 import type { HalfGuard } from './half-guard.ts'
 import { type ListenPlace, listenEverywhere, portOf } from './listen-everywhere.ts'
-import type { SocketReading } from './socket-reading.ts'
+import type { ReadListener } from './pooled-reader.ts'
+import { type ReadSocket, readAccepted, type SocketReading } from './socket-reading.ts'
 import { TcpHalf } from './tcp-half.ts'
 
 export interface TcpHalfListenerOptions extends ListenPlace {
@@ -13,7 +15,10 @@ export interface TcpHalfListenerOptions extends ListenPlace {
   readonly refuses: (ip: string) => boolean
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert: (socket: Socket, ip: string) => boolean
-  readonly onOpen: (half: TcpHalf) => void
+  /** Where proxies tell whose connections theirs are. Those are not diverted. */
+  readonly headers?: AwaitedHeaders | undefined
+  /** @param ageMs since it was accepted */
+  readonly onOpen: (half: TcpHalf, ageMs: number) => void
   /** Called once when `pooled` was asked for and cannot be had. */
   readonly onPortable: () => void
   /** An error of the listener while it runs. */
@@ -29,9 +34,9 @@ export class TcpHalfListener {
     const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 1 })
     let reading = options.reading
     server.on('connection', (socket) => {
-      const half = accept(socket, options)
-      if (!half || half.reading === reading) return
-      reading = half.reading
+      const got = accept(socket, options)
+      if (got === undefined || got === reading) return
+      reading = got
       options.onPortable()
     })
     await listenEverywhere(server, options)
@@ -49,8 +54,8 @@ export class TcpHalfListener {
   }
 }
 
-/** Undefined: the connection went no further. */
-function accept(socket: Socket, options: TcpHalfListenerOptions): TcpHalf | undefined {
+/** How the connection is read. Undefined: it went no further. */
+function accept(socket: Socket, options: TcpHalfListenerOptions): SocketReading | undefined {
   const { remoteAddress, remotePort } = socket
   // The client may have gone before it was accepted.
   if (remoteAddress === undefined) {
@@ -58,17 +63,56 @@ function accept(socket: Socket, options: TcpHalfListenerOptions): TcpHalf | unde
     return undefined
   }
   const ip = normaliseIp(remoteAddress)
+  const remote = { ip, port: remotePort ?? 0 }
+  const { headers, reading, refuses } = options
+  if (headers?.isExpectedFrom(ip)) return awaitHeader(socket, remote, headers, options)
   if (options.divert(socket, ip)) {
     socket.resume()
     return undefined
   }
-  if (options.refuses(ip)) {
+  if (refuses(ip)) {
     socket.destroy()
     return undefined
   }
-  const { guard, reading } = options
-  const half = new TcpHalf(socket, { remote: { ip, port: remotePort ?? 0 }, source: sourcePrefix(ip), reading, guard })
-  if (guard.admit(half, ip)) options.onOpen(half)
+  return serve((listener) => readAccepted(socket, reading, listener), remote, 0, options)
+}
+
+function serve(
+  read: (listener: ReadListener) => ReadSocket,
+  remote: Endpoint,
+  ageMs: number,
+  { guard, onOpen }: TcpHalfListenerOptions,
+): SocketReading {
+  const half = new TcpHalf(read, { remote, source: sourcePrefix(remote.ip), guard })
+  if (guard.admit(half, remote.ip)) onOpen(half, ageMs)
   else half.destroy()
-  return half
+  return half.reading
+}
+
+/** A socket is read in one way from its first byte on; who listens changes when its header has come. */
+function awaitHeader(
+  accepted: Socket,
+  proxy: Endpoint,
+  headers: AwaitedHeaders,
+  options: TcpHalfListenerOptions,
+): SocketReading {
+  let listener: ReadListener = (bytes) => {
+    const introduction = awaited.take(bytes)
+    if (!introduction) return true
+    const { remote, rest, ageMs } = introduction
+    listener = () => true
+    if (options.refuses(remote.ip)) {
+      read.socket.destroy()
+      return true
+    }
+    const readOn = (next: ReadListener) => {
+      listener = next
+      return read
+    }
+    serve(readOn, remote, ageMs, options)
+    return rest.length === 0 || listener(rest)
+  }
+  const read = readAccepted(accepted, options.reading, (bytes) => listener(bytes))
+  const awaited = headers.await(read.socket, proxy)
+  return read.reading
 }

@@ -3,7 +3,8 @@ import { type Endpoint, frameHeader } from '@tryst/protocol'
 import type { HalfListener, RelayHalf } from '@tryst/relay'
 import type { HalfGuard } from './half-guard.ts'
 import { NOBODY } from './nobody.ts'
-import { type ReadSocket, readAccepted, type SocketReading } from './socket-reading.ts'
+import type { ReadListener } from './pooled-reader.ts'
+import type { ReadSocket, SocketReading } from './socket-reading.ts'
 import { closeSoftly } from './soft-close.ts'
 
 /** Which half a socket belongs to: one function serves the events of all sockets. */
@@ -21,20 +22,19 @@ export class TcpHalf implements RelayHalf {
   #listener: HalfListener = NOBODY
   #isClosing = false
 
-  /** @param accepted a socket that a server has just accepted with `pauseOnConnect` */
+  /** @param read what is read from the socket goes to the given listener */
   constructor(
-    accepted: Socket,
+    read: (listener: ReadListener) => ReadSocket,
     options: {
       readonly remote: Endpoint
       readonly source: string
-      readonly reading: SocketReading
       readonly guard: HalfGuard
     },
   ) {
     this.remote = options.remote
     this.source = options.source
     this.#guard = options.guard
-    this.#read = readAccepted(accepted, options.reading, (bytes) => this.#listener.onBytes(bytes))
+    this.#read = read((bytes) => this.#listener.onBytes(bytes))
     this.#socket = this.#read.socket
     const socket = this.#socket as SocketOfHalf
     socket[HALF] = this
