@@ -126,6 +126,7 @@ export const hbbrSettings = {
   bind: sharedSettings.bind,
   console: sharedSettings.console,
   trustedProxies: sharedSettings.trustedProxies,
+  proxyProtocol: sharedSettings.proxyProtocol,
   metricsBind: sharedSettings.metricsBind,
   logLevel: sharedSettings.logLevel,
   logFormat: sharedSettings.logFormat,

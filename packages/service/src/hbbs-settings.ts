@@ -157,6 +157,7 @@ export const hbbsSettings = {
   bind: sharedSettings.bind,
   console: sharedSettings.console,
   trustedProxies: sharedSettings.trustedProxies,
+  proxyProtocol: sharedSettings.proxyProtocol,
   metricsBind: sharedSettings.metricsBind,
   logLevel: sharedSettings.logLevel,
   logFormat: sharedSettings.logFormat,

@@ -77,6 +77,7 @@ describe('the configuration of hbbs', () => {
     expect(hbbs().config).toMatchObject({
       console: false,
       trustedProxies: ['127.0.0.0/8', '::1/128'],
+      proxyProtocol: false,
       sqliteSync: 'normal',
       metricsBind: undefined,
       publicHost: undefined,

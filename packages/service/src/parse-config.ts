@@ -7,6 +7,7 @@ import { codeOf } from './error-code.ts'
 import { type HbbrConfig, hbbrProblems, hbbrSettings } from './hbbr-settings.ts'
 import { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
 import { misspeltVariables } from './misspelt-variables.ts'
+import { proxyProblems } from './proxy-problems.ts'
 import { resolveSettings } from './resolve-settings.ts'
 import type { ConfigOf } from './setting.ts'
 import {
@@ -70,13 +71,14 @@ const ALL_TABLES = [hbbsSettings, hbbrSettings, apiSettings, standaloneSettings]
 
 /** Highest first: flag, `--config` file, `.env` in the working directory, environment. */
 export function parseHbbsConfig(input: ConfigInput): ParsedConfig<HbbsConfig> {
-  return parse(HBBS, input, hbbsSettings, clusterProblems)
+  return parse(HBBS, input, hbbsSettings, (config) => [...clusterProblems(config), ...proxyProblems(config)])
 }
 
 /** Highest first: flag, `.env` in the working directory, environment. */
 export function parseHbbrConfig(input: ConfigInput): ParsedConfig<HbbrConfig> {
   return parse(HBBR, input, hbbrSettings, (config) => [
     ...clusterProblems(config),
+    ...proxyProblems(config),
     ...(input.ticketsFromParent ? [] : hbbrProblems(config)),
   ])
 }
@@ -138,6 +140,7 @@ export function parseStandaloneConfig(input: ConfigInput): ParsedConfig<Standalo
     ...dotEnvProblems,
     ...all.flatMap(({ problems }) => problems),
     ...clusterProblems({ ...hbbs.config, ...WITHOUT_REDIS }),
+    ...proxyProblems(hbbs.config),
   ])
   const metrics = metricsOfAll(hbbs.config.metricsBind)
   return {

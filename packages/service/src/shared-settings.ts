@@ -61,6 +61,16 @@ export const sharedSettings = {
       'Addresses and networks of the reverse proxies whose X-Real-IP and X-Forwarded-For are believed on the WebSocket ports and by the API; replaces the default. `none`: nobody.',
     reason: 'A header from anybody else would let strangers choose the address that limits, lists and logs see.',
   }),
+  proxyProtocol: setting({
+    variable: 'PROXY_PROTOCOL',
+    schema: yesOrNo,
+    fallback: false,
+    fallbackText: 'N',
+    meaning:
+      'Y: TCP connections from TRUSTED_PROXIES to the ports of PORT - 1, PORT and the relay begin with a PROXY protocol header, version 1 or 2, and count as those of the address in it; without it they are closed. Those from anywhere else are served as they are. The WebSocket ports go on with X-Real-IP and X-Forwarded-For.',
+    reason:
+      'A load balancer for TCP has no other way to say who a client is. It has to be told to send the header as well: without being asked, a client behind it could send one of its own.',
+  }),
   metricsBind: setting({
     variable: 'METRICS_BIND',
     flag: { value: 'address:port' },
