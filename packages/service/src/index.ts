@@ -3,6 +3,7 @@ export { asClientSetting, type ClientAddress, clientAddresses } from './client-a
 export { type ClusterConfig, type RedisPlace, redisPlace } from './cluster-settings.ts'
 export { flagNames } from './command-line.ts'
 export { ConfigError, type ConfigProblem } from './config-error.ts'
+export { CountedWarnings, type CountedWarningsOptions } from './counted-warnings.ts'
 export { type HbbrConfig, hbbrSettings } from './hbbr-settings.ts'
 export { type HbbsConfig, hbbsSettings } from './hbbs-settings.ts'
 export {

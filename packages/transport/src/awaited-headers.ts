@@ -16,6 +16,10 @@ export const PROXY_HEADER_FAILURES = [
   'displaced',
 ] as const satisfies readonly ProxyHeaderFailure[]
 
+/** What an operator can do. */
+export const PROXY_HEADER_REMEDY =
+  'let the load balancer send PROXY protocol headers (HAProxy: send-proxy-v2), name nobody else in TRUSTED_PROXIES, or leave PROXY_PROTOCOL out'
+
 export interface AwaitedHeadersOptions {
   /** Networks of the proxies whose connections begin with a header; those of all others do not. */
   readonly trustedProxies: readonly string[]

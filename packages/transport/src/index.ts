@@ -2,6 +2,7 @@ export {
   AwaitedHeaders,
   type AwaitedHeadersOptions,
   PROXY_HEADER_FAILURES,
+  PROXY_HEADER_REMEDY,
   type ProxyHeaderFailure,
 } from './awaited-headers.ts'
 export { ConnectionGuard, type ConnectionLimit, type ConnectionLimits, type Displaceable } from './connection-guard.ts'

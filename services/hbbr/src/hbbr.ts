@@ -9,9 +9,11 @@ import {
   type SessionBroker,
 } from '@tryst/relay'
 import {
+  AwaitedHeaders,
   ConnectionGuard,
   type HalfGuard,
   openWebSocketHalves,
+  type ProxyHeaderFailure,
   type SocketReading,
   StreamHalf,
   serveTextConsole,
@@ -32,6 +34,8 @@ export interface HbbrOptions {
   readonly connectionsPerSource: number
   readonly connectionsTotal: number
   readonly trustedProxies: readonly string[]
+  /** Whether TCP connections of trusted proxies begin with a header that says whose they are. */
+  readonly proxyProtocol?: boolean
   /** Operator's text console for loopback connections to the TCP port. */
   readonly textConsole: 'on' | 'off'
   readonly reading: SocketReading
@@ -48,6 +52,8 @@ export interface HbbrParts {
   readonly broker?: SessionBroker | undefined
   /** Who sends clients here. Not there: nobody that could be told to stop. */
   readonly offers?: RelayOffers | undefined
+  /** A connection of a trusted proxy did not say whose it is. */
+  readonly onProxyHeaderFailure?: (failure: ProxyHeaderFailure, proxyIp: string) => void
 }
 
 /** What makes clients come to this relay. */
@@ -87,21 +93,28 @@ export class Hbbr {
     private readonly offers: RelayOffers | undefined,
     private readonly tcp: TcpHalfListener,
     private readonly webSocket: WebSocketUpgrades,
+    private readonly headers: AwaitedHeaders | undefined,
   ) {}
 
   /** @throws the listen error of Node when a port is taken */
-  static async start(options: HbbrOptions, { lists, eventLog, broker, offers }: HbbrParts): Promise<Hbbr> {
+  static async start(options: HbbrOptions, parts: HbbrParts): Promise<Hbbr> {
+    const { lists, eventLog, broker, offers, onProxyHeaderFailure = () => undefined } = parts
     const relay = new Relay({ settings: options.settings, clock: relayClock, events: eventLog, broker, ...lists })
     const guard: HalfGuard = new ConnectionGuard(
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
       (limit, source) => eventLog.limitHit(limit, source),
     )
     const refuses = (ip: string) => relay.refuses(ip)
+    const { trustedProxies } = options
+    const timeoutMs = options.settings.firstMessageMs
+    const headers = options.proxyProtocol
+      ? new AwaitedHeaders({ trustedProxies, timeoutMs, onFailure: onProxyHeaderFailure })
+      : undefined
     const tcp = await TcpHalfListener.open({
       ...{ bind: options.bind, port: options.port, reusePort: options.reusePort, reading: options.reading },
-      ...{ guard, refuses },
+      ...{ guard, refuses, headers },
       divert: (socket, ip) => options.textConsole === 'on' && isLoopback(ip) && serveConsole(socket, relay, lists),
-      onOpen: (half) => relay.arrive(half),
+      onOpen: (half, ageMs) => relay.arrive(half, ageMs),
       onPortable: eventLog.readsPortably,
       onError: eventLog.acceptFailed,
     })
@@ -111,11 +124,11 @@ export class Hbbr {
         upgradeTimeoutMs: options.settings.firstMessageMs,
         firstMessageMaxBytes: options.settings.firstMessageMaxBytes,
         maxMessageBytes: options.settings.maxMessageBytes,
-        trustedProxies: options.trustedProxies,
+        trustedProxies,
         onOpen: (half, ageMs) => relay.arrive(half, ageMs),
         onError: eventLog.acceptFailed,
       })
-      return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket)
+      return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket, headers)
     } catch (error) {
       tcp.close()
       throw error
@@ -170,6 +183,7 @@ export class Hbbr {
     await this.#letOfferedArrive()
     this.tcp.close()
     this.webSocket.close()
+    this.headers?.close()
     this.relay.closeArrivals()
     await Promise.race([this.relay.nobodyRelays(), drained])
     this.relay.closePairs()

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { DEFAULT_RELAY_SETTINGS, type RelaySettings } from '@tryst/relay'
 import {
+  CountedWarnings,
   createLogger,
   createMetrics,
   describeListenError,
@@ -21,6 +22,7 @@ import {
   workerNumber,
 } from '@tryst/service'
 import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
+import { PROXY_HEADER_FAILURES, PROXY_HEADER_REMEDY } from '@tryst/transport'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbr, type HbbrParts } from './hbbr.ts'
@@ -33,6 +35,12 @@ const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbrConfig)
 const config = workerConfig(wholeConfig)
 const log = createLogger({ service: 'hbbr', level: config.logLevel, format: config.logFormat })
 const folder = process.cwd()
+const headerFailures = new CountedWarnings({
+  log,
+  message: 'a connection of a trusted proxy was closed: it has no PROXY protocol header',
+  remedy: PROXY_HEADER_REMEDY,
+  reasons: PROXY_HEADER_FAILURES,
+})
 
 /** What was offered comes about, which takes up to 8 s. */
 const CLOSE_WITHIN_MS = 9_500
@@ -72,7 +80,7 @@ async function start(): Promise<void> {
 async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promise<void> {
   if (config.metricsBind === undefined) return
   const metrics = createMetrics()
-  describeMetrics(metrics, hbbr)
+  describeMetrics(metrics, hbbr, headerFailures)
   if (shared) exposeSharedNode(shared.node, metrics)
   const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
@@ -81,6 +89,7 @@ async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promis
 
 async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: SharedRelay | undefined): Promise<Hbbr> {
   const eventLog = new EventLog(log)
+  const onProxyHeaderFailure = headerFailures.note.bind(headerFailures)
   try {
     return await Hbbr.start(
       {
@@ -91,11 +100,12 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
         connectionsPerSource: config.connectionsPerSource,
         connectionsTotal: config.connectionsTotal,
         trustedProxies: config.trustedProxies,
+        proxyProtocol: config.proxyProtocol,
         textConsole: config.console ? 'on' : 'off',
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog, ...(shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()) },
+      { lists, eventLog, onProxyHeaderFailure, ...(shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()) },
     )
   } catch (error) {
     throw await describeListenError(error, {

@@ -1,8 +1,13 @@
-import type { Metrics } from '@tryst/service'
+import type { CountedWarnings, Metrics } from '@tryst/service'
+import type { ProxyHeaderFailure } from '@tryst/transport'
 import type { Hbbr } from './hbbr.ts'
 
 /** What an operator sees of the relay (docs/operating.md, metrics). */
-export function describeMetrics(metrics: Metrics, hbbr: Hbbr): void {
+export function describeMetrics(
+  metrics: Metrics,
+  hbbr: Hbbr,
+  headerFailures: CountedWarnings<ProxyHeaderFailure>,
+): void {
   const { relay, guard, eventLog } = hbbr
   const { counters } = relay
   metrics.level({
@@ -92,5 +97,11 @@ export function describeMetrics(metrics: Metrics, hbbr: Hbbr): void {
     help: 'Connections that a limit pushed out or refused.',
     label: 'limit',
     read: () => eventLog.limitHits,
+  })
+  metrics.totals({
+    name: 'tryst_relay_proxy_header_failures_total',
+    help: 'Connections of trusted proxies closed for want of a PROXY protocol header.',
+    label: 'reason',
+    read: () => headerFailures.counts,
   })
 }

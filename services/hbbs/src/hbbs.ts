@@ -15,9 +15,11 @@ import {
   type RendezvousSettings,
 } from '@tryst/rendezvous'
 import {
+  AwaitedHeaders,
   ConnectionGuard,
   type ConnectionLimit,
   FramedTcpListener,
+  type ProxyHeaderFailure,
   serveTextConsole,
   WebSocketListener,
 } from '@tryst/transport'
@@ -40,6 +42,8 @@ export interface HbbsOptions {
   readonly connectionsPerSource: number
   readonly connectionsTotal: number
   readonly trustedProxies: readonly string[]
+  /** Whether TCP connections of trusted proxies begin with a header that says whose they are. */
+  readonly proxyProtocol: boolean
 }
 
 export interface HbbsParts {
@@ -51,6 +55,7 @@ export interface HbbsParts {
   readonly events: RendezvousEvents
   readonly onUnresolvedRelays: (relays: readonly string[]) => void
   readonly onConnectionLimit: (limit: ConnectionLimit, source: string) => void
+  readonly onProxyHeaderFailure: (failure: ProxyHeaderFailure, proxyIp: string) => void
   readonly onSocketError: (error: Error) => void
 }
 
@@ -91,8 +96,9 @@ export class Hbbs {
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
       parts.onConnectionLimit,
     )
+    const headers = options.proxyProtocol ? awaitedHeaders(options, parts) : undefined
     const tcp = {
-      ...{ bind, reusePort, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
+      ...{ bind, reusePort, headers, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
       maxFrameBytes: options.maxMessageBytes,
       onError: parts.onSocketError,
     }
@@ -146,6 +152,7 @@ export class Hbbs {
       const stopWork = () => {
         probe.close()
         clearInterval(sweeper)
+        headers?.close()
       }
       return new Hbbs(server, { udp, main, second, webSocket }, parts, stopWork)
     } catch (error) {
@@ -188,6 +195,13 @@ export class Hbbs {
     await this.parts.identities.close()
   }
 }
+
+const awaitedHeaders = (options: HbbsOptions, parts: HbbsParts): AwaitedHeaders =>
+  new AwaitedHeaders({
+    trustedProxies: options.trustedProxies,
+    timeoutMs: options.firstMessageTimeoutMs,
+    onFailure: parts.onProxyHeaderFailure,
+  })
 
 type ServedConnection = ClientConnection & { destroy(): void }
 

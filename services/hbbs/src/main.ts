@@ -18,7 +18,7 @@ import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
 import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { EventLog } from './event-log.ts'
 import { Hbbs } from './hbbs.ts'
-import { exposeLimits, exposeRendezvous } from './metrics.ts'
+import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
 import { hbbsOptions } from './options.ts'
 import { openState } from './state.ts'
 
@@ -52,6 +52,7 @@ try {
   const metrics = createMetrics()
   const limits = exposeLimits(metrics)
   const events = new EventLog(log, (limit) => limits[limit]++)
+  const headerFailures = proxyHeaderFailures(log, metrics)
   const hbbs = await Hbbs.start(hbbsOptions(config, keys.expectedKey), {
     ...state,
     signer: keys.signer,
@@ -59,6 +60,7 @@ try {
     onUnresolvedRelays: (relays) =>
       log.warn({ relays }, 'relays whose names cannot be resolved are not offered; check RELAY_SERVERS'),
     onConnectionLimit: (limit, source) => events.connectionLimit(limit, source),
+    onProxyHeaderFailure: (failure, proxyIp) => headerFailures.note(failure, proxyIp),
     onSocketError: (err) => log.error({ err }, 'socket error'),
   })
   exposeRendezvous(hbbs.server, metrics)

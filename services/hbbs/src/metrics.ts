@@ -1,5 +1,6 @@
 import type { RendezvousServer } from '@tryst/rendezvous'
-import { type Metrics, zeroCounts } from '@tryst/service'
+import { CountedWarnings, type Logger, type Metrics, zeroCounts } from '@tryst/service'
+import { PROXY_HEADER_FAILURES, PROXY_HEADER_REMEDY, type ProxyHeaderFailure } from '@tryst/transport'
 import { type HbbsLimit, LIMIT_REMEDIES } from './event-log.ts'
 
 /** Shows the core's counters and what it holds. */
@@ -60,4 +61,21 @@ export function exposeLimits(metrics: Metrics): Record<HbbsLimit, number> {
   const counts = zeroCounts(Object.keys(LIMIT_REMEDIES) as HbbsLimit[])
   metrics.totals({ name: 'tryst_limit_hits_total', help: 'Limits that were hit', label: 'limit', read: () => counts })
   return counts
+}
+
+/** Connections of trusted proxies that did not say whose they are. */
+export function proxyHeaderFailures(log: Logger, metrics: Metrics): CountedWarnings<ProxyHeaderFailure> {
+  const failures = new CountedWarnings({
+    log,
+    message: 'a connection of a trusted proxy was closed: it has no PROXY protocol header',
+    remedy: PROXY_HEADER_REMEDY,
+    reasons: PROXY_HEADER_FAILURES,
+  })
+  metrics.totals({
+    name: 'tryst_proxy_header_failures_total',
+    help: 'Connections of trusted proxies closed for want of a PROXY protocol header',
+    label: 'reason',
+    read: () => failures.counts,
+  })
+  return failures
 }

@@ -19,6 +19,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     connectionsPerSource: config.connectionsPerSource,
     connectionsTotal: config.connectionsTotal,
     trustedProxies: config.trustedProxies,
+    proxyProtocol: config.proxyProtocol,
     settings: {
       expectedKey,
       relayServers: config.relayServers,
