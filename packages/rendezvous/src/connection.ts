@@ -7,6 +7,8 @@ export interface ClientConnection {
   readonly remote: Endpoint
   /** It has ended or is about to: whoever begins to wait for something on it now would wait for ever. */
   readonly isClosed: boolean
+  /** The client has taken the key that the server offered: nobody on the way reads what is said. Not there: no. */
+  readonly isEncrypted?: boolean
   /** Sends one payload; what cannot be delivered any more is dropped. */
   send(payload: Uint8Array): void
   /** Ends the connection after what was sent has left. */

@@ -39,6 +39,10 @@ export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 export const ANSWER_OUTCOMES = ['delivered', 'nobody_waits', 'malformed'] as const
 export type AnswerOutcome = (typeof ANSWER_OUTCOMES)[number]
 
+/** What became of requests to the API that came over connections to the ID server. */
+export const PROXIED_OUTCOMES = ['answered', 'refused', 'busy', 'unavailable'] as const
+export type ProxiedOutcome = (typeof PROXIED_OUTCOMES)[number]
+
 /** Why something that arrived was dropped without an answer. */
 export const DROP_REASONS = ['malformed', 'unexpected', 'not_loopback', 'unproven_address', 'cut_off'] as const
 export type DropReason = (typeof DROP_REASONS)[number]
@@ -55,5 +59,6 @@ export class Counters {
   readonly registrations = zeros(REGISTRATION_OUTCOMES)
   readonly requests = zeros(REQUEST_OUTCOMES)
   readonly answers = zeros(ANSWER_OUTCOMES)
+  readonly proxied = zeros(PROXIED_OUTCOMES)
   readonly drops = zeros(DROP_REASONS)
 }

@@ -34,6 +34,6 @@ export interface RendezvousEvents {
   ipChanged(id: PeerId, fromIp: string, toIp: string): void
   serverListUpdated(serial: number, servers: readonly string[]): void
   limitHit(limit: LimitName, source: string): void
-  /** A store or another node could not be asked; the client was told SERVER_ERROR or nothing. */
-  unavailable(what: 'registration' | 'request' | 'answer' | 'presence' | 'ticket', cause: unknown): void
+  /** A store, another node or the API could not be asked; the client was told SERVER_ERROR, nothing, or so. */
+  unavailable(what: 'registration' | 'request' | 'answer' | 'presence' | 'ticket' | 'api', cause: unknown): void
 }

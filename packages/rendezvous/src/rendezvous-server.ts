@@ -15,6 +15,7 @@ import { runConsoleCommand } from './console.ts'
 import { Counters, type DropReason } from './counters.ts'
 import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
+import type { HttpProxy } from './http-proxy.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
 import { IpChanges } from './ip-changes.ts'
@@ -23,6 +24,7 @@ import { LegacyUpdates } from './legacy-updates.ts'
 import { onlineBitmap } from './online-query.ts'
 import type { PeerId } from './peer-identity.ts'
 import { PresenceTable } from './presence-table.ts'
+import { ProxiedRequests } from './proxied-requests.ts'
 import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
 import { RegistrationLimiter } from './registration-limits.ts'
@@ -38,6 +40,8 @@ export interface RendezvousPorts {
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
+  /** Not there: this server has no API. */
+  readonly httpProxy?: HttpProxy | undefined
   /** Undefined where the server has no secret key: nothing is signed. */
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
@@ -65,6 +69,7 @@ export class RendezvousServer {
   readonly introducer: Introducer
   readonly registrar: Registrar
   readonly legacy: LegacyUpdates
+  readonly #proxied: ProxiedRequests
   readonly #tickets: IssuedTickets
   readonly #limiter: RegistrationLimiter
   readonly #ipChanges = new IpChanges()
@@ -87,6 +92,9 @@ export class RendezvousServer {
       random,
     })
     this.legacy = new LegacyUpdates(settings, { counters, events, clock })
+    this.#proxied = new ProxiedRequests({
+      ...{ proxy: ports.httpProxy, pathPrefix: settings.apiPathPrefix ?? '', counters, events },
+    })
     this.#limiter = new RegistrationLimiter(settings.limits)
     const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
     this.#tickets = tickets
@@ -192,13 +200,18 @@ export class RendezvousServer {
       case 'onlineRequest':
         this.#answerOnlineQuery(connection, message.onlineRequest.peers)
         return 'valid'
+      case 'httpProxyRequest':
+        // Stock clients ask over encrypted connections only, and what they ask with can be a password.
+        if (!connection.isEncrypted) return this.#end(connection)
+        this.#proxied.take(connection, message.httpProxyRequest)
+        return 'valid'
       case 'registerPk':
         this.counters.registrations.not_supported++
         connection.send(NOT_SUPPORTED)
         connection.close()
         return 'valid'
       default:
-        if (message) this.#drop('unexpected')
+        if (message) return this.#end(connection)
         connection.close()
         return 'invalid'
     }
@@ -277,6 +290,13 @@ export class RendezvousServer {
         events.unavailable('request', error)
         connection.close()
       })
+  }
+
+  /** A message that nobody sends here. */
+  #end(connection: ClientConnection): Reception {
+    this.#drop('unexpected')
+    connection.close()
+    return 'invalid'
   }
 
   #decode(bytes: Uint8Array): RendezvousMessage | undefined {

@@ -20,6 +20,8 @@ export interface RendezvousSettings {
   readonly rendezvousServers: readonly string[]
   /** Where old clients download a newer one; empty: nowhere. */
   readonly softwareUrl: string
+  /** In front of the API's paths where clients know it by a URL with a path. */
+  readonly apiPathPrefix?: string
   readonly limits: RegistrationLimits
   /** Devices that one node keeps in memory at most. */
   readonly maxDevices: number

@@ -26,6 +26,7 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
 
 /** Writes what happens to the log; limits once a minute each, with the number of times. */
 export class EventLog implements RendezvousEvents {
+  #apiMissedAtMs = Number.NEGATIVE_INFINITY
   #contradicted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
   readonly #limits = new Map<HbbsLimit, { readonly sinceMs: number; times: number }>()
 
@@ -65,7 +66,13 @@ export class EventLog implements RendezvousEvents {
   serverListUpdated: RendezvousEvents['serverListUpdated'] = (serial, servers) =>
     this.log.info({ serial, servers }, 'server list updated')
 
-  unavailable: RendezvousEvents['unavailable'] = (what, err) => this.log.error({ err, what }, 'state not available')
+  unavailable: RendezvousEvents['unavailable'] = (what, err) => {
+    if (what !== 'api') return this.log.error({ err, what }, 'state not available')
+    const nowMs = performance.now()
+    if (nowMs - this.#apiMissedAtMs < LIMIT_LOG_EVERY_MS) return
+    this.#apiMissedAtMs = nowMs
+    this.log.warn({ err }, 'the API does not answer requests that came over the main port; check API_URL')
+  }
 
   limitHit: RendezvousEvents['limitHit'] = (limit, source) => this.#hit(limit, source)
 

@@ -5,6 +5,7 @@ import type { Signer } from '@tryst/protocol'
 import {
   type ClientConnection,
   type Cluster,
+  type HttpProxy,
   type IdentityStore,
   isLoopback,
   type Reception,
@@ -51,6 +52,8 @@ export interface HbbsParts {
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
+  /** Not there: this server has no API. */
+  readonly httpProxy?: HttpProxy | undefined
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
   readonly onUnresolvedRelays: (relays: readonly string[]) => void

@@ -16,10 +16,11 @@ import {
 } from '@tryst/service'
 import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
 import { DatabaseOpenError } from '@tryst/state-sqlite'
+import { ApiClient } from './api-client.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbs } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
-import { hbbsOptions } from './options.ts'
+import { apiUrl, hbbsOptions } from './options.ts'
 import { openState } from './state.ts'
 
 const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbsConfig)
@@ -52,10 +53,12 @@ try {
   const metrics = createMetrics()
   const limits = exposeLimits(metrics)
   const events = new EventLog(log, (limit) => limits[limit]++)
+  const api = apiUrl(config)
   const headerFailures = proxyHeaderFailures(log, metrics)
   const hbbs = await Hbbs.start(hbbsOptions(config, keys.expectedKey), {
     ...state,
     signer: keys.signer,
+    httpProxy: api === undefined ? undefined : new ApiClient(api),
     events,
     onUnresolvedRelays: (relays) =>
       log.warn({ relays }, 'relays whose names cannot be resolved are not offered; check RELAY_SERVERS'),

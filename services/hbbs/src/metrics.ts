@@ -37,6 +37,12 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     read: () => counters.answers,
   })
   metrics.totals({
+    name: 'tryst_proxied_requests_total',
+    help: 'Requests to the API that came over the main port, by outcome',
+    label: 'outcome',
+    read: () => counters.proxied,
+  })
+  metrics.totals({
     name: 'tryst_drops_total',
     help: 'Messages dropped without an answer',
     label: 'reason',

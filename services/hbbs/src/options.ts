@@ -32,6 +32,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
       serial: config.serial,
       rendezvousServers: config.rendezvousServers,
       softwareUrl: config.softwareUrl,
+      apiPathPrefix: config.apiPublicUrl === undefined ? '' : pathOf(config.apiPublicUrl),
       maxDevices: config.maxDevices,
       limits: {
         ...DEFAULT_REGISTRATION_LIMITS,
@@ -44,6 +45,15 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     },
   }
 }
+
+/** Where the API is asked for clients; undefined: nowhere. */
+export function apiUrl({ apiUrl, port }: Pick<HbbsConfig, 'apiUrl' | 'port'>): string | undefined {
+  if (apiUrl === 'none') return undefined
+  return apiUrl ?? `http://127.0.0.1:${port - 2}`
+}
+
+/** Without the `/` at its end. */
+const pathOf = (url: string) => new URL(url).pathname.replace(/\/$/, '')
 
 /** The first IPv4 address of this machine that is not loopback. */
 function firstLocalIp(): string {
