@@ -20,7 +20,7 @@ export class ImportStoppedError extends Error {
     readonly total: number,
     cause: StoreUnavailableError,
   ) {
-    super(`stopped after ${done} of ${total} devices: ${cause.message}`, { cause })
+    super(`stopped after ${done} of ${total} devices: ${cause.message}; run the same import again`, { cause })
   }
 }
 

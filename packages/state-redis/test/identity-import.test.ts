@@ -69,7 +69,8 @@ suite(name, () => {
     })
     await redis.restart()
     const again = await importPatiently(connection, identities)
-    expect(again.every(({ outcome }) => outcome === 'created')).toBe(true)
+    expect(again).toHaveLength(1_000)
+    expect(await exported(connection)).toHaveLength(1_000)
   })
 
   it('replaces only what was shown', async () => {
@@ -133,8 +134,10 @@ suite(name, () => {
     const identities = fleet(2_000)
     const imported = await importPatiently(spread, identities)
     expect(imported.every(({ outcome }) => outcome === 'created')).toBe(true)
-    expect(await exported(spread)).toEqual([...identities].sort(byId))
     spread.close()
+    const looking = await RedisConnection.open(settings, { epoch: 'leave' })
+    expect(await exported(looking)).toEqual([...identities].sort(byId))
+    looking.close()
     await cluster.stop()
   })
 })

@@ -9,6 +9,9 @@ export interface Surroundings {
   readonly cwd: string
 }
 
+/** Nobody waits for a tool as a client waits for a server. */
+const COMMAND_TIMEOUT_MS = 2_000
+
 /** The command was started without what it needs; the message says what. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
@@ -32,5 +35,8 @@ export async function openSharedRedis(
       'no setting says where Redis is: give --redis-url redis://host:port, or set REDIS_URL (REDIS_SENTINELS, ' +
         'REDIS_CLUSTER) as the servers have it, in the environment or in .env here',
     )
-  return await RedisConnection.open(settings, { label: 'tryst-utils', epoch })
+  return await RedisConnection.open(
+    { ...settings, commandTimeoutMs: COMMAND_TIMEOUT_MS },
+    { label: 'tryst-utils', epoch },
+  )
 }

@@ -243,7 +243,8 @@ suite(name, () => {
       expect(Number(made) + Number(there)).toBe(5_000)
       return Number(made)
     })
-    expect((created[0] ?? 0) + (created[1] ?? 0)).toBe(5_000)
+    // What is sent again, since its answer came late, is there already.
+    expect((created[0] ?? 0) + (created[1] ?? 0)).toBeLessThanOrEqual(5_000)
     expect(await run('export', 'target')).toMatchObject({ status: 0 })
     expect(rowsIn('target')).toEqual(rowsIn('source'))
   })
@@ -258,7 +259,9 @@ suite(name, () => {
     expect(begun).toBeLessThan(8_000)
     const { status, text } = await run('import', 'source')
     expect(status).toBe(0)
-    expect(text).toContain(`${8_000 - begun} created, ${begun} there already`)
+    const [, created, there] = /(\d+) created, (\d+) there already\n$/.exec(text) ?? []
+    expect(Number(created) + Number(there)).toBe(8_000)
+    expect(Number(there)).toBeGreaterThanOrEqual(begun)
     expect(await run('export', 'target')).toMatchObject({ status: 0 })
     expect(rowsIn('target')).toEqual(rowsIn('source'))
   })
