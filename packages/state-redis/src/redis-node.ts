@@ -73,8 +73,14 @@ export class RedisNode {
   /** Names of nodes that are not there any more, oldest first; one that comes back is seen. */
   readonly #gone = new Set<NodeId>()
   #viewReadMs = Number.NEGATIVE_INFINITY
-  /** Nodes from before a loss of data, which had no time yet to come back; and until when they count as alive. */
-  #spared: { readonly nodes: ReadonlyMap<NodeId, KnownNode>; readonly untilMs: number } | undefined
+  /** Who was there before a loss of data and had no time yet to come back; and until when they count as alive. */
+  #spared:
+    | {
+        readonly nodes: ReadonlyMap<NodeId, KnownNode>
+        readonly relays: readonly AnnouncedRelay[]
+        readonly untilMs: number
+      }
+    | undefined
   #leaseEndsMs = Number.NEGATIVE_INFINITY
   #renewing: Promise<void> | undefined
   #renewingNext: Promise<void> | undefined
@@ -245,11 +251,15 @@ export class RedisNode {
       const node = { ...(JSON.parse(text) as NodeFacts), incarnation: incarnation as NodeId }
       nodes.set(node.incarnation, node)
     }
-    if (this.#spared && performance.now() < this.#spared.untilMs)
+    const live = [...pairs(relays)].map(([, text]) => announced(JSON.parse(text) as Announcement))
+    if (this.#spared && performance.now() < this.#spared.untilMs) {
       for (const [incarnation, node] of this.#spared.nodes) if (!nodes.has(incarnation)) nodes.set(incarnation, node)
+      const isBack = new Set(live.map(({ address }) => address))
+      live.push(...this.#spared.relays.filter(({ address }) => !isBack.has(address)))
+    }
     const before = this.#nodes
     this.#nodes = nodes
-    this.#relays = [...pairs(relays)].map(([, text]) => announced(JSON.parse(text) as Announcement))
+    this.#relays = live
     for (const [incarnation, node] of nodes) {
       this.#gone.delete(incarnation)
       if (!before.has(incarnation)) this.#events.nodeSeen?.(node)
@@ -271,7 +281,7 @@ export class RedisNode {
   }
 
   #spare(): void {
-    this.#spared = { nodes: this.#nodes, untilMs: performance.now() + this.leaseMs }
+    this.#spared = { nodes: this.#nodes, relays: this.#relays, untilMs: performance.now() + this.leaseMs }
   }
 
   get #keys(): string[] {

@@ -177,6 +177,26 @@ suite(name, () => {
     reader.close()
   })
 
+  it('know of a relay that had no time yet to announce itself again when Redis comes back empty', async () => {
+    const relay = {
+      ...{ address: 'relay.example:21117', name: 'r', region: '', isDraining: false },
+      ...{ capacityBitsPerSecond: 1, loadBitsPerSecond: 0 },
+    }
+    await node(0).node.announce(relay, 10 * LEASE_MS)
+    await until(() => node(1).node.relays.length === 1, 'the relay is known')
+    // Nobody announces it from here on.
+    node(0).kill()
+    let isBack = false
+    const seen: number[] = []
+    node(1).connection.onChange(({ kind }) => {
+      isBack = kind === 'up'
+    })
+    node(1).node.onTurn(() => isBack && seen.push(node(1).node.relays.length))
+    await redis.restart('empty')
+    await until(() => seen.includes(0), 'the relay is forgotten in the end')
+    expect(seen[0]).toBe(1)
+  })
+
   it('make good what could not be written while Redis was away', async () => {
     await node(0).hear(laptop, '192.0.2.1')
     // Moments are told apart from a few milliseconds on.
