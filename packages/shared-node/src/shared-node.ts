@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { formatAddress, NodeLinks, type StreamOpening } from '@tryst/node-link'
+import { encodeBase64 } from '@tryst/protocol'
 import type { ClusterConfig, Logger } from '@tryst/service'
 import { nodeLabel } from '@tryst/service'
 import {
@@ -12,6 +13,7 @@ import {
 } from '@tryst/state-redis'
 import { linkLog } from './link-log.ts'
 import { openRedis } from './open-redis.ts'
+import { keepServerKey } from './server-key-keeper.ts'
 
 export interface SharedNodeOptions {
   readonly role: NodeFacts['role']
@@ -41,7 +43,7 @@ export class SharedNode {
 
   /** @throws SharedStateError when Redis is not there or unfit; Node's listen error for NODE_ADDRESS */
   static async open(options: SharedNodeOptions): Promise<SharedNode> {
-    const { role, config, redis, secretKey, version, log, onStream } = options
+    const { role, config, redis, secretKey, publicKey, version, log, onStream } = options
     const connection = await openRedis(redis, options)
     try {
       const name = nodeLabel(config)
@@ -70,6 +72,10 @@ export class SharedNode {
         if (event.kind === 'up' && !event.isFirst) log.info('Redis is back')
         if (event.kind === 'lost-data-suspected') log.warn({ reason: event.reason }, 'Redis may have lost data')
       })
+      const ownKey = encodeBase64(publicKey)
+      keepServerKey({ connection, node }, ownKey, (stored) =>
+        log.error({ ownKey, stored, remedy: 'stop the servers of one of both' }, 'Redis has the key of another server'),
+      )
       log.info({ node: name, address: facts.address }, 'taking part as a node')
       return new SharedNode(connection, node, links, answers)
     } catch (error) {
