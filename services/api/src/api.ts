@@ -36,10 +36,18 @@ const KEEP_ALIVE_MS = 65_000
 const CLOSE_MS = 3_000
 
 class HttpConnection implements Displaceable {
+  /** Requests that have come and are not answered yet. */
+  asking = 0
+
   constructor(private readonly socket: Socket) {}
 
   destroy(): void {
     this.socket.destroy()
+  }
+
+  /** Ends it after what was sent has left. */
+  end(): void {
+    this.socket.destroySoon()
   }
 }
 
@@ -74,12 +82,10 @@ export class Api {
       options.onConnectionLimit,
     )
     const api = new Api(server, guard, () => app.close())
-    const prove = guardConnections(server, guard)
+    const connectionOf = guardConnections(server, guard)
     server.on('request', (request, response) => {
-      response.once('finish', () => {
-        api.counters.answered(response.statusCode)
-        if (response.statusCode < 400) prove(request.socket)
-      })
+      const connection = connectionOf(request.socket)
+      if (connection) api.#expectAnswer(connection, response)
       app.routing(request, response)
     })
     try {
@@ -109,12 +115,22 @@ export class Api {
     return this.#closing
   }
 
+  #expectAnswer(connection: HttpConnection, response: ServerResponse): void {
+    connection.asking++
+    response.once('finish', () => {
+      this.counters.answered(response.statusCode)
+      if (response.statusCode < 400) this.guard.prove(connection)
+    })
+    response.once('close', () => {
+      connection.asking--
+      if (this.isClosing) connection.end()
+    })
+  }
+
   async #close(): Promise<void> {
-    const { server } = this
+    const { server, guard } = this
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    // No answer is followed by another request on the same connection.
-    server.prependListener('request', (_request, response: ServerResponse) => response.setHeader('connection', 'close'))
-    server.closeIdleConnections()
+    for (const connection of [...guard]) if (connection.asking === 0) connection.end()
     const deadline = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
     await closed
     clearTimeout(deadline)
@@ -122,8 +138,11 @@ export class Api {
   }
 }
 
-/** Bounds the connections. @returns tells that somebody on this socket is a client */
-function guardConnections(server: Server, guard: ConnectionGuard<HttpConnection>): (socket: Socket) => void {
+/** Bounds the connections. @returns the connection on a socket */
+function guardConnections(
+  server: Server,
+  guard: ConnectionGuard<HttpConnection>,
+): (socket: Socket) => HttpConnection | undefined {
   const known = new WeakMap<Socket, HttpConnection>()
   server.on('connection', (socket) => {
     const connection = new HttpConnection(socket)
@@ -134,8 +153,5 @@ function guardConnections(server: Server, guard: ConnectionGuard<HttpConnection>
     known.set(socket, connection)
     socket.once('close', () => guard.remove(connection))
   })
-  return (socket) => {
-    const connection = known.get(socket)
-    if (connection) guard.prove(connection)
-  }
+  return (socket) => known.get(socket)
 }

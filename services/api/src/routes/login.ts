@@ -28,7 +28,9 @@ const tags = ['login']
 
 /** Logging in and out, by password and through others. @param loginsPerMinute for each address */
 export function loginRoutes(app: FastifyInstance, accounts: Accounts, loginsPerMinute: number): void {
-  const config = { rateLimit: { max: loginsPerMinute, timeWindow: 60_000, groupId: 'login' } }
+  // One count for all ways, instead of that of all routes.
+  const config = { rateLimit: false } as const
+  const onRequest = app.rateLimit({ max: loginsPerMinute, timeWindow: 60_000 })
 
   // Clients also send HEAD, to find out how to speak TLS; any answer will do.
   app.get(
@@ -46,6 +48,7 @@ export function loginRoutes(app: FastifyInstance, accounts: Accounts, loginsPerM
     '/api/login',
     {
       config,
+      onRequest,
       schema: {
         ...{ tags, summary: 'Logs in with a password.', body: LOGIN },
         response: { 200: SESSION, '4xx': errorAnswer },
@@ -74,6 +77,7 @@ export function loginRoutes(app: FastifyInstance, accounts: Accounts, loginsPerM
     '/api/oidc/auth',
     {
       config,
+      onRequest,
       schema: {
         ...{ tags, summary: 'Begins to log in through somebody else.' },
         body: object({ op: text(255), id: ID, uuid: UUID, deviceInfo: DEVICE_INFO, apiDomain: text(512) }),
