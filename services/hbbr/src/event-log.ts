@@ -1,6 +1,7 @@
-import { formatEndpoint } from '@tryst/protocol'
+import { type Endpoint, formatEndpoint } from '@tryst/protocol'
 import type { ArrivalEnd, RelayEvents } from '@tryst/relay'
 import type { Logger } from '@tryst/service'
+import { looksLikeHealthSession } from '@tryst/service/health-session'
 import type { ConnectionLimit } from '@tryst/transport'
 
 export type RelayLimit = ConnectionLimit | ArrivalLimit
@@ -48,10 +49,19 @@ export class EventLog implements RelayEvents {
 
   constructor(private readonly log: Logger) {}
 
+  /** The second halves of checks of health; each is there for a few milliseconds. */
+  readonly #checks = new Set<string>()
+
   waiting: RelayEvents['waiting'] = (uuid, from) =>
-    this.log.info(`New relay request ${printable(uuid)} from ${formatEndpoint(from)}`)
+    this.log[isCheck(uuid, from) ? 'debug' : 'info'](
+      `New relay request ${printable(uuid)} from ${formatEndpoint(from)}`,
+    )
 
   paired: RelayEvents['paired'] = (uuid, second, mode) => {
+    if (isCheck(uuid, second)) {
+      this.#checks.add(formatEndpoint(second))
+      return
+    }
     this.log.info({ mode }, `Relayrequest ${printable(uuid)} from ${formatEndpoint(second)} got paired`)
     if (mode === 'raw') this.log.info('Both are raw')
   }
@@ -80,11 +90,13 @@ export class EventLog implements RelayEvents {
     else this.log.debug({ from: address, reason }, 'connection turned away')
   }
 
-  pairEnded: RelayEvents['pairEnded'] = (reason, second, ageMs, totalBits) =>
+  pairEnded: RelayEvents['pairEnded'] = (reason, second, ageMs, totalBits) => {
+    if (this.#checks.delete(formatEndpoint(second))) return
     this.log.info(
       { reason, ageMs: Math.round(ageMs), bytes: totalBits / 8 },
       `Relay of ${formatEndpoint(second)} closed${reason === 'idle' ? ': Timeout' : ''}`,
     )
+  }
 
   downgraded: RelayEvents['downgraded'] = (second, thresholdBitsPerMs, ageMs) =>
     this.log.info(
@@ -115,6 +127,10 @@ export class EventLog implements RelayEvents {
     this.log.warn({ limit, source, times: hits - (logged?.hits ?? 0), remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
   }
 }
+
+/** A check of health comes every few seconds, from this machine: nobody wants to read of it. */
+const isCheck = (uuid: string, from: Endpoint): boolean =>
+  (from.ip.startsWith('127.') || from.ip === '::1') && looksLikeHealthSession(uuid)
 
 const ARRIVAL_LIMITS: readonly ArrivalEnd[] = [
   'waiting_source_full',

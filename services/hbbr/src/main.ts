@@ -26,6 +26,7 @@ import { PROXY_HEADER_FAILURES, PROXY_HEADER_REMEDY } from '@tryst/transport'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbr, type HbbrParts } from './hbbr.ts'
+import { HealthBroker } from './health-broker.ts'
 import { describeMetrics } from './metrics.ts'
 import { ParentTickets } from './parent-tickets.ts'
 import { relayClock } from './relay-clock.ts'
@@ -90,6 +91,9 @@ async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promis
 async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: SharedRelay | undefined): Promise<Hbbr> {
   const eventLog = new EventLog(log)
   const onProxyHeaderFailure = headerFailures.note.bind(headerFailures)
+  const parts = shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()
+  const { secretKey } = keyPair
+  const broker = parts.broker && secretKey ? new HealthBroker(parts.broker, secretKey) : parts.broker
   try {
     return await Hbbr.start(
       {
@@ -105,7 +109,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog, onProxyHeaderFailure, ...(shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()) },
+      { lists, eventLog, onProxyHeaderFailure, ...parts, broker },
     )
   } catch (error) {
     throw await describeListenError(error, {
