@@ -126,6 +126,25 @@ suite(name, () => {
     await expect(exporting()).rejects.toThrow(/run the export again|Redis/)
   })
 
+  it('leaves nothing behind that no replica has', async () => {
+    const replica = await startRedisServer('--replicaof', '127.0.0.1', String(redis.port))
+    const [lane] = connection.primaries
+    const replicas = async () => String((await lane?.send([{ name: 'INFO', args: ['replication'] }]))?.[0])
+    await until(async () => (await replicas()).includes('state=online'), 'the replica has joined')
+    const watched = await RedisConnection.open(redisSettings(redis.url))
+    replica.pause()
+    const identities = fleet(1_000)
+    await expect(importPatiently(watched, identities, { patienceMs: 0 })).rejects.toThrow(
+      /^stopped after 0 of 1000 devices: no replica of .* run the same import again$/,
+    )
+    expect(await exported(watched)).toEqual([])
+    replica.resume()
+    expect(await importPatiently(watched, identities)).toHaveLength(1_000)
+    expect(await exported(watched)).toHaveLength(1_000)
+    watched.close()
+    await replica.stop()
+  })
+
   it('spreads over the primaries of a Cluster, and is exported from all of them', async () => {
     const cluster = await startRedisCluster()
     const [first] = cluster.primaries
