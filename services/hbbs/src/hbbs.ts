@@ -25,6 +25,7 @@ import {
   WebSocketListener,
 } from '@tryst/transport'
 import { DeviceDoor } from './device-door.ts'
+import { Door, type Listener } from './door.ts'
 import { RelayProbe, resolvable } from './relay-probe.ts'
 
 export interface HbbsOptions {
@@ -78,9 +79,9 @@ export class Hbbs {
     readonly server: RendezvousServer,
     private readonly listeners: {
       readonly udp: DeviceDoor
-      readonly main: FramedTcpListener
-      readonly second: FramedTcpListener
-      readonly webSocket: WebSocketListener
+      readonly main: Door<FramedTcpListener>
+      readonly second: Door<FramedTcpListener>
+      readonly webSocket: Door<WebSocketListener>
     },
     private readonly parts: HbbsParts,
     private readonly stopWork: () => void,
@@ -112,13 +113,10 @@ export class Hbbs {
       return one
     }
     try {
-      const main = await open(
-        FramedTcpListener.open({
-          ...tcp,
-          port,
-          handler: handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload)),
-        }),
-      )
+      const door = <L extends Listener>(port: number, openOn: (port: number) => Promise<L>) =>
+        open(Door.open(port, openOn, parts.onSocketError))
+      const mainHandler = handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload))
+      const main = await door(port, (port) => FramedTcpListener.open({ ...tcp, port, handler: mainHandler }))
       const portOf = (offset: number) => (port === 0 ? 0 : port + offset)
       const udp = await open(
         DeviceDoor.open({
@@ -127,20 +125,19 @@ export class Hbbs {
           onDatagram: (datagram, ip, from, sender) => server.onDatagram(datagram, ip, from, sender),
         }),
       )
-      const second = await open(
+      const second = await door(portOf(-1), (port) =>
         FramedTcpListener.open({
-          ...tcp,
-          port: portOf(-1),
+          ...{ ...tcp, port },
           handler: handlerOf(server, guard, (connection, payload) => server.onSecondPortMessage(connection, payload)),
           divert: (socket, ip) => options.textConsole === 'on' && isLoopback(ip) && serveConsole(socket, server),
         }),
       )
-      const webSocket = await open(
+      const webSocket = await door(portOf(2), (port) =>
         WebSocketListener.open({
-          ...{ bind, reusePort, port: portOf(2), firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
+          ...{ bind, reusePort, port, firstMessageTimeoutMs, idleTimeoutMs: IDLE_TIMEOUT_MS },
           maxMessageBytes: options.maxMessageBytes,
           trustedProxies: options.trustedProxies,
-          handler: handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload)),
+          handler: mainHandler,
           onError: parts.onSocketError,
         }),
       )
@@ -150,7 +147,8 @@ export class Hbbs {
       if (unresolved.length > 0) parts.onUnresolvedRelays(unresolved)
       const sweeper = setInterval(() => {
         server.sweep()
-        udp.keep(parts.cluster.isCutOff ? 'shut' : 'open')
+        // What a controller asked here would be answered to nodes that do not count this one among the living.
+        for (const each of [udp, main, second, webSocket]) each.keep(parts.cluster.isCutOff ? 'shut' : 'open')
       }, SWEEP_EVERY_MS)
       const stopWork = () => {
         probe.close()
