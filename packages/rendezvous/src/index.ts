@@ -10,6 +10,7 @@ export {
   REQUEST_OUTCOMES,
 } from './counters.ts'
 export type { Contradicting, LimitName, RendezvousEvents } from './events.ts'
+export { HiddenSources, type HiddenSourcesOptions, type HiddenSourcesReport } from './hidden-sources.ts'
 export type { HttpHeader, HttpProxy, ProxiedAnswer, ProxiedRequest } from './http-proxy.ts'
 export {
   type FoundIdentity,

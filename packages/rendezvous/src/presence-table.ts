@@ -13,6 +13,8 @@ export const DEFAULT_KEEP_SILENT_MS = 10 * 60_000
 export const DEFAULT_MAX_PEERS = 1_000_000
 
 const SMALLEST_CAPACITY = 1024
+/** Addresses that a survey tells apart; where there are more, nobody asks which. */
+const SURVEYED_IPS = 16
 
 export interface PresenceTableOptions {
   /** How many devices the table holds, silent ones included; what comes on top is refused. */
@@ -59,6 +61,7 @@ export class PresenceTable {
   /** IPs that are not IPv4, by row. */
   readonly #otherIps = new Map<number, string>()
   #cursor = 0
+  #surveyOffset = 0
   #silent = 0
 
   constructor({ maxPeers = DEFAULT_MAX_PEERS, keepSilentMs = DEFAULT_KEEP_SILENT_MS }: PresenceTableOptions = {}) {
@@ -164,6 +167,27 @@ export class PresenceTable {
     if (this.#columns.length > SMALLEST_CAPACITY && this.#rows.size < this.#columns.length / 8) this.#compact()
   }
 
+  /**
+   * How many devices are online, and how many of those at the first few addresses. Of a large table some `maxRows` rows
+   * are looked at, spread over all of it, others each time.
+   */
+  survey(nowMs: number, maxRows: number): { readonly devices: number; readonly byIp: ReadonlyMap<string, number> } {
+    const byPacked = new Map<number, number>()
+    const byIp = new Map<string, number>()
+    const stride = Math.ceil(this.#rows.end / maxRows)
+    this.#surveyOffset = stride > 0 ? (this.#surveyOffset + 1) % stride : 0
+    let devices = 0
+    for (let row = this.#surveyOffset; row < this.#rows.end; row += stride) {
+      if (!this.#rows.isUsed(row) || !this.#isOnlineRow(row, nowMs)) continue
+      devices++
+      const packed = this.#columns.ips[row] ?? NOT_IPV4
+      if (packed === NOT_IPV4) countUp(byIp, this.#ipOfRow(row))
+      else countUp(byPacked, packed)
+    }
+    for (const [packed, count] of byPacked) byIp.set(unpackIpv4(packed), count)
+    return { devices, byIp }
+  }
+
   #ageRow(row: number, nowMs: number, keepSilentMs: number, onSilent: (id: PeerId) => void): void {
     const { lastSeenMs, states } = this.#columns
     const isOver = nowMs - (lastSeenMs[row] ?? 0) >= ONLINE_WINDOW_MS + keepSilentMs
@@ -216,6 +240,12 @@ export class PresenceTable {
       this.#columns.states[this.#rows.find(id)] = before.states[row] ?? PRESENT
     }
   }
+}
+
+function countUp<Key>(counts: Map<Key, number>, key: Key): void {
+  const count = counts.get(key)
+  if (count !== undefined) counts.set(key, count + 1)
+  else if (counts.size < SURVEYED_IPS) counts.set(key, 1)
 }
 
 /** What is known of each device, by row. */

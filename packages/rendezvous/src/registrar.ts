@@ -108,8 +108,9 @@ export class Registrar {
       const bytes = ANSWERS[result]
       if (bytes) datagrams.send(bytes, ip, port)
     }
+    const { uuid } = registration
     const mismatch = () => {
-      if (!limiter.admitMismatch(ip, port, clock())) {
+      if (!limiter.admitMismatch({ ip, port, uuid }, clock())) {
         counters.registrations.mismatch_silence++
         events.limitHit('uuid-mismatch-silence', ip)
         return
@@ -124,7 +125,7 @@ export class Registrar {
     }
     if (form === 'uuid-mismatch') return mismatch()
     if (form === 'invalid') return answer('invalid', Result.INVALID_ID_FORMAT)
-    if (!limiter.admitLookup(ip, clock())) {
+    if (!limiter.admitLookup({ ip, port, uuid }, clock())) {
       events.limitHit('lookups-per-minute', ip)
       return answer('too_many_lookups', Result.TOO_FREQUENT)
     }
@@ -178,7 +179,7 @@ export class Registrar {
           return this.#online(id, ip, port, 'confirmed')
         case 'create': {
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
-          const admission = limiter.admitNewId(ip, id, clock())
+          const admission = limiter.admitNewId({ ip, port, uuid }, id, clock())
           if (admission !== 'admitted') {
             events.limitHit(admission, ip)
             return 'too_many_new_ids'

@@ -12,6 +12,22 @@ interface Burst {
   lastAcceptedMs: number
 }
 
+/**
+ * What somebody at an address that hides who is behind it may do, times what one source may: a fleet passes, and yet
+ * nobody fills the store without end.
+ */
+const FLEET_FACTOR = 100
+
+/** As much of a uuid as tells devices apart. */
+const DEVICE_KEY_BYTES = 64
+
+/** Who registers. */
+export interface Registrant {
+  readonly ip: string
+  readonly port: number
+  readonly uuid: Uint8Array
+}
+
 /** New ids from one source: how fast, and which within a day. */
 interface SourceRecord {
   readonly burst: Burst
@@ -23,6 +39,8 @@ interface Window {
   startMs: number
   count: number
 }
+
+export type NewIdAdmission = 'admitted' | 'new-ids-per-minute' | 'new-ids-per-day'
 
 /** One line of the console's `ip-blocker`. */
 export interface SourceReport {
@@ -36,6 +54,8 @@ export interface SourceReport {
 /**
  * How often somebody may register. Only what would be stored anew counts against the narrow limits: a device that is
  * known and comes back with its own uuid and key passes all of them but the wide one for look-ups.
+ *
+ * Somebody is an address; behind one that hides who is there it is a device, by its uuid.
  */
 export class RegistrationLimiter {
   readonly #sources: BoundedTable<SourceRecord> = boundedTable(MAX_SOURCES)
@@ -44,28 +64,43 @@ export class RegistrationLimiter {
   readonly #mismatches: BoundedTable<{ untilMs: number }> = boundedTable(MAX_SOURCES)
   readonly #limits: RegistrationLimits
 
-  constructor(limits: RegistrationLimits) {
+  readonly #isHidden: (ip: string) => boolean
+
+  /** @param isHidden whether somebody at this address may be anybody */
+  constructor(limits: RegistrationLimits, isHidden: (ip: string) => boolean = () => false) {
     this.#limits = limits
+    this.#isHidden = isHidden
   }
 
-  /** Whether one more registration from this address may be looked up. */
-  admitLookup(ip: string, nowMs: number): boolean {
-    const source = sourcePrefix(ip)
+  /** Whether one more registration may be looked up. */
+  admitLookup(from: Registrant, nowMs: number): boolean {
+    const source = sourcePrefix(from.ip)
+    if (!this.#isHidden(from.ip)) return this.#admitLookup(source, 1, nowMs)
+    return this.#admitLookup(deviceKey(source, from.uuid), 1, nowMs) && this.#admitLookup(source, FLEET_FACTOR, nowMs)
+  }
+
+  #admitLookup(source: string, factor: number, nowMs: number): boolean {
     const window = this.#lookups.get(source)
     if (!window || nowMs - window.startMs >= MINUTE_MS) {
       this.#lookups.set(source, { startMs: nowMs, count: 1 })
       return true
     }
-    return ++window.count <= this.#limits.lookupsPerMinute
+    return ++window.count <= this.#limits.lookupsPerMinute * factor
   }
 
   /**
-   * Whether an id that nobody has may be registered from this address. The first of a source passes uncounted, a pause
+   * Whether an id that nobody has may be registered. The first of a source passes uncounted, a pause
    * of more than the window since the last accepted one starts anew; refused ones do not prolong it. Else the limit
    * that stands against it.
    */
-  admitNewId(ip: string, id: string, nowMs: number): 'admitted' | 'new-ids-per-minute' | 'new-ids-per-day' {
-    const source = sourcePrefix(ip)
+  admitNewId(from: Registrant, id: string, nowMs: number): NewIdAdmission {
+    const source = sourcePrefix(from.ip)
+    if (!this.#isHidden(from.ip)) return this.#admitNewId(source, id, 1, nowMs)
+    const admission = this.#admitNewId(deviceKey(source, from.uuid), id, 1, nowMs)
+    return admission === 'admitted' ? this.#admitNewId(source, id, FLEET_FACTOR, nowMs) : admission
+  }
+
+  #admitNewId(source: string, id: string, factor: number, nowMs: number): NewIdAdmission {
     const record = this.#sources.get(source)
     if (!record) {
       this.#sources.set(source, { burst: { accepted: 0, lastAcceptedMs: nowMs }, ids: new Set(), lastIdMs: nowMs })
@@ -73,9 +108,9 @@ export class RegistrationLimiter {
     }
     const { burst, ids } = record
     if (nowMs - burst.lastAcceptedMs > this.#limits.newIdWindowMs) burst.accepted = 0
-    if (burst.accepted >= this.#limits.newIdsPerWindow) return 'new-ids-per-minute'
+    if (burst.accepted >= this.#limits.newIdsPerWindow * factor) return 'new-ids-per-minute'
     if (nowMs - record.lastIdMs > DAY_MS) ids.clear()
-    if (ids.size > this.#limits.newIdsPerDay && !ids.has(id)) return 'new-ids-per-day'
+    if (ids.size > this.#limits.newIdsPerDay * factor && !ids.has(id)) return 'new-ids-per-day'
     burst.accepted++
     burst.lastAcceptedMs = nowMs
     ids.add(id)
@@ -100,8 +135,10 @@ export class RegistrationLimiter {
    * Whether a source may be told UUID_MISMATCH. A stock client answers it with another RegisterPk at once, thousands of
    * times a second, so it is said once and then not for a while.
    */
-  admitMismatch(ip: string, port: number, nowMs: number): boolean {
-    const source = `${ip}|${port}`
+  admitMismatch({ ip, port, uuid }: Registrant, nowMs: number): boolean {
+    const socket = `${ip}|${port}`
+    // A uuid outlives the ids that a device draws, one after the other.
+    const source = this.#isHidden(ip) ? deviceKey(socket, uuid) : socket
     const silence = this.#mismatches.get(source)
     if (silence && nowMs < silence.untilMs) return false
     this.#mismatches.set(source, { untilMs: nowMs + this.#limits.mismatchSilenceMs })
@@ -126,4 +163,10 @@ export class RegistrationLimiter {
     this.#sources.delete(source)
     this.#lookups.delete(source)
   }
+}
+
+/** Readable, since the console shows it. */
+function deviceKey(source: string, uuid: Uint8Array): string {
+  const digits = Array.from(uuid.subarray(0, DEVICE_KEY_BYTES), (byte) => byte.toString(16).padStart(2, '0'))
+  return `${source}|${digits.join('')}`
 }

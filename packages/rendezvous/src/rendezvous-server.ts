@@ -15,6 +15,7 @@ import { runConsoleCommand } from './console.ts'
 import { Counters, type DropReason } from './counters.ts'
 import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
+import { type HiddenSources, unreportedSources } from './hidden-sources.ts'
 import type { HttpProxy } from './http-proxy.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
@@ -45,6 +46,8 @@ export interface RendezvousPorts {
   /** Undefined where the server has no secret key: nothing is signed. */
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
+  /** Not there: nobody is told, and the machine's gateways are not known. */
+  readonly sources?: HiddenSources | undefined
   readonly clock: Clock
   /** Not to be guessed: handles depend on it. */
   readonly random: RandomUint32
@@ -69,6 +72,7 @@ export class RendezvousServer {
   readonly introducer: Introducer
   readonly registrar: Registrar
   readonly legacy: LegacyUpdates
+  readonly sources: HiddenSources
   readonly #proxied: ProxiedRequests
   readonly #tickets: IssuedTickets
   readonly #limiter: RegistrationLimiter
@@ -95,7 +99,9 @@ export class RendezvousServer {
     this.#proxied = new ProxiedRequests({
       ...{ proxy: ports.httpProxy, pathPrefix: settings.apiPathPrefix ?? '', counters, events },
     })
-    this.#limiter = new RegistrationLimiter(settings.limits)
+    const sources = ports.sources ?? unreportedSources()
+    this.sources = sources
+    this.#limiter = new RegistrationLimiter(settings.limits, (ip) => sources.isHidden(ip))
     const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
     this.#tickets = tickets
     const { presence, relays } = this
@@ -136,6 +142,7 @@ export class RendezvousServer {
   /** Devices that have not been heard of for too long fall silent; to be called a few times a second. */
   sweep(): void {
     const { cluster, clock, events } = this.ports
+    this.sources.survey(this.presence, clock())
     this.presence.sweep(clock(), SWEEP_ROWS, (id) => {
       if (cluster.isAlone) return
       cluster.release(id).catch((error: unknown) => events.unavailable('presence', error))
