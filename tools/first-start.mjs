@@ -129,10 +129,10 @@ async function stop() {
  */
 async function freePorts() {
   for (let port = 21_200; port < 32_000; port += 10) {
-    const free = await Promise.all([-1, 0, 1, 2, 3].map((offset) => isFree(port + offset)))
+    const free = await Promise.all([-2, -1, 0, 1, 2, 3].map((offset) => isFree(port + offset)))
     if (free.every((each) => each)) return port
   }
-  throw new Error('no five free ports in a row')
+  throw new Error('no six free ports in a row')
 }
 
 async function isFree(port) {

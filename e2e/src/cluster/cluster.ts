@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
 import { loadKeyPair } from '@tryst/service'
 import { freePort, freePorts, type SitePorts } from '../site/free-ports.ts'
-import { type ProgramName, ServiceProcess } from '../site/service-process.ts'
+import { type ServerName, ServiceProcess } from '../site/service-process.ts'
 import { SITE_HOST } from '../site/site.ts'
 import { waitUntil } from '../site/wait-until.ts'
 import { RedisProcess } from './redis-process.ts'
@@ -25,7 +25,7 @@ export class ClusterNode {
   #process: ServiceProcess | undefined
 
   constructor(
-    readonly program: ProgramName,
+    readonly program: ServerName,
     readonly name: string,
     readonly ports: SitePorts,
     private readonly folder: string,
@@ -97,7 +97,7 @@ export class Cluster {
   }
 
   /** Starts one node more. @param ports shared with nodes that are there; undefined: its own */
-  async add(program: ProgramName, ports?: SitePorts, env: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
+  async add(program: ServerName, ports?: SitePorts, env: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
     const nodes = this[program]
     const name = `${program}-${nodes.length + 1}`
     const folder = join(this.folder, name)
@@ -133,7 +133,7 @@ export class Cluster {
     return { host: SITE_HOST, port: this.node('hbbs', index).ports.main, key: this.key }
   }
 
-  node(program: ProgramName, index = 0): ClusterNode {
+  node(program: ServerName, index = 0): ClusterNode {
     const node = this[program][index]
     if (!node) throw new Error(`there is no ${program} ${index}`)
     return node

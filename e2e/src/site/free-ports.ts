@@ -24,11 +24,14 @@ const portsFrom = (main: number): SitePorts => ({
   relayWebSocket: main + 3,
 })
 
+/** Where clients of a site look for its API. */
+export const apiPort = ({ main }: SitePorts): number => main - 2
+
 /** Ports on which nobody listens now. */
 export async function freePorts(): Promise<SitePorts> {
   for (;;) {
     const ports = portsFrom(LOWEST + BLOCK * Math.floor(Math.random() * (SPAN / BLOCK)) + 1)
-    const free = await Promise.all([...Object.values(ports).map(isTcpFree), isUdpFree(ports.main)])
+    const free = await Promise.all([...[...Object.values(ports), apiPort(ports)].map(isTcpFree), isUdpFree(ports.main)])
     if (!free.includes(false)) return ports
   }
 }

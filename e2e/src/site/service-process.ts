@@ -5,13 +5,15 @@ import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { waitUntil } from './wait-until.ts'
 
-export type ProgramName = 'hbbs' | 'hbbr'
+/** Those that sessions need. */
+export type ServerName = 'hbbs' | 'hbbr'
+export type ProgramName = ServerName | 'api'
 
 const services = resolve(import.meta.dirname, '../../../services')
 export const programPath = (name: ProgramName): string => resolve(services, name, 'bin', name)
 
 /** What each program logs when all of its ports are open. */
-const LISTENING: Readonly<Record<ProgramName, string>> = { hbbs: 'listening', hbbr: 'Start' }
+const LISTENING: Readonly<Record<ProgramName, string>> = { hbbs: 'listening', hbbr: 'Start', api: 'listening' }
 const STARTED_WITHIN_MS = 20_000
 const STOPPED_WITHIN_MS = 15_000
 

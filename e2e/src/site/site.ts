@@ -19,7 +19,8 @@ export interface SiteOptions {
   /** Undefined: with the settings of a site. */
   readonly hbbs?: ServiceSettings
   readonly hbbr?: ServiceSettings
-  /** Which servers there are. Default: both. */
+  readonly api?: ServiceSettings
+  /** Which servers there are. Default: hbbs and hbbr. */
   readonly programs?: readonly ProgramName[]
   /** A folder of which the site gets a copy. Default: an empty one. */
   readonly dataFolder?: string
@@ -52,6 +53,10 @@ export class Site {
 
   get hbbs(): ServiceProcess {
     return this.#service('hbbs')
+  }
+
+  get api(): ServiceProcess {
+    return this.#service('api')
   }
 
   get hbbr(): ServiceProcess {

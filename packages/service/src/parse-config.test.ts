@@ -3,6 +3,7 @@ import { ConfigError } from './config-error.ts'
 import {
   type ConfigInput,
   type ParsedConfig,
+  parseApiConfig,
   parseHbbrConfig,
   parseHbbsConfig,
   parseStandaloneConfig,
@@ -37,6 +38,7 @@ function running<Config>(parse: (input: ConfigInput) => ParsedConfig<Config>, gi
 
 const hbbs = (given: Given = {}) => running(parseHbbsConfig, given)
 const hbbr = (given: Given = {}) => running(parseHbbrConfig, given)
+const api = (given: Given = {}) => running(parseApiConfig, given)
 const standalone = (given: Given = {}) => running(parseStandaloneConfig, given)
 
 function problemsOf(parse: () => unknown): readonly string[] {
@@ -404,6 +406,29 @@ describe('the configuration of both in one', () => {
 
   it('tells what is wrong with a variable of both once', () => {
     expect(problemsOf(() => standalone({ env: { BIND: 'eth0' } }))).toHaveLength(1)
+  })
+})
+
+describe('the configuration of the API', () => {
+  it('takes the port two below the ID server, which PORT names, and its own from the flag', () => {
+    expect(api().config).toMatchObject({ port: 21_114, key: '-', statusPage: true, publicUrl: undefined })
+    expect(api({ env: { PORT: '30000' } }).config.port).toBe(29_998)
+    expect(api({ argv: ['-p', '8080'], env: { PORT: '30000' } }).config.port).toBe(8_080)
+  })
+
+  it.each(['2', '65534', 'x'])('refuses PORT=%s', (PORT) => {
+    expect(problemsOf(() => api({ env: { PORT } }))).toEqual([
+      `PORT=${PORT} (environment): use a whole number from 3 to 65533`,
+    ])
+  })
+
+  it('is there with npm start unless another one is named, or none', () => {
+    const { config } = standalone({ argv: ['-p', '30000'], env: { API_PUBLIC_URL: 'https://h.example.com/' } })
+    expect(config.api).toMatchObject({ port: 29_998, publicUrl: 'https://h.example.com' })
+    expect(config.api?.metricsBind).toEqual({ host: '127.0.0.1', port: 21_122, whenTaken: 'warn' })
+    for (const API_URL of ['none', 'http://192.0.2.1:21114']) {
+      expect(standalone({ env: { API_URL } }).config).toMatchObject({ api: undefined, hbbs: { apiUrl: API_URL } })
+    }
   })
 })
 

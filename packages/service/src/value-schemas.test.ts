@@ -10,6 +10,7 @@ import {
   selfTestTarget,
   serverList,
   sqlitePath,
+  webAddress,
   wholeNumber,
 } from './value-schemas.ts'
 
@@ -21,6 +22,22 @@ function read<Value>(schema: z.ZodType<Value, string>, text: string): Value | ty
 }
 
 describe('a value', () => {
+  it.each([
+    ['https://hbbs.example.com', 'https://hbbs.example.com'],
+    ['https://hbbs.example.com/', 'https://hbbs.example.com'],
+    ['http://192.0.2.1:8080/x/y/', 'http://192.0.2.1:8080/x/y'],
+    ['https://[2001:db8::1]:8443', 'https://[2001:db8::1]:8443'],
+    ['hbbs.example.com', WRONG],
+    ['hbbs.example.com:21114', WRONG],
+    ['ftp://hbbs.example.com', WRONG],
+    ['https://user:secret@hbbs.example.com', WRONG],
+    ['https://hbbs.example.com/?x=1', WRONG],
+    ['https://hbbs.example.com/#x', WRONG],
+    ['https://', WRONG],
+  ])('that is an address of the web: %j', (text, value) => {
+    expect(read(webAddress, text)).toBe(value)
+  })
+
   it.each([
     ['5', 5],
     [' 7 ', 7],
