@@ -1,5 +1,6 @@
+import { mkdir } from 'node:fs/promises'
 import { decodeBase64, encodeBase64, PUBLIC_KEY_BYTES, SECRET_KEY_BYTES } from '@tryst/protocol'
-import { belongTogether, drawKey, publicHalf } from '@tryst/service'
+import { belongTogether, drawKey, KeyFileError, loadKeyPair, publicHalf } from '@tryst/service'
 import type { CommandResult } from './command-result.ts'
 
 /** A new key pair, printed in the reference's form; nothing is written to disk. */
@@ -7,6 +8,21 @@ export function generateKeyPair(): CommandResult {
   const secretKey = drawKey()
   const output = `Public Key:  ${encodeBase64(publicHalf(secretKey))}\nSecret Key:  ${encodeBase64(secretKey)}\n`
   return { output, status: 0 }
+}
+
+/** Makes the key files of a server in a folder that has none, as its first node would; a pair that is there stays. */
+export async function makeKeyFiles(folder: string): Promise<CommandResult> {
+  try {
+    await mkdir(folder, { recursive: true })
+    const { publicKey, source, warnings } = await loadKeyPair({ key: '-', use: 'sign', folder })
+    const how = source === 'made files' ? 'made' : 'was there already'
+    const notes = warnings.map((warning) => `WARNING: ${warning}\n`).join('')
+    return { output: `Public Key:  ${publicKey}\nThe key pair in ${folder} ${how}.\n${notes}`, status: 0 }
+  } catch (error) {
+    const isKnown = error instanceof KeyFileError || (error instanceof Error && 'syscall' in error)
+    if (!isKnown) throw error
+    return { output: `ERROR: ${error.message}\n`, status: 1 }
+  }
 }
 
 /** Whether two keys are a pair, in the reference's words, which scripts compare. */

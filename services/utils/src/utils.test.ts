@@ -1,4 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { runUtils } from './utils.ts'
 
@@ -18,6 +20,31 @@ describe('genkeypair', () => {
     const [, publicKey = '', secretKey = ''] =
       /^Public Key: {2}([A-Za-z0-9+]{43}=)\nSecret Key: {2}([A-Za-z0-9+/]{86}==)\n$/.exec(output) ?? []
     expect(await run('validatekeypair', publicKey, secretKey)).toEqual({ output: 'Key pair is VALID\n', status: 0 })
+  })
+})
+
+describe('genkeypair with a folder', () => {
+  it('makes the files of a server, once', async () => {
+    const parent = mkdtempSync(join(tmpdir(), 'tryst-utils-'))
+    try {
+      const folder = join(parent, 'new')
+      const first = await run('genkeypair', folder)
+      expect(first).toEqual({ output: expect.stringContaining('made'), status: 0 })
+      const secretKey = readFileSync(join(folder, 'id_ed25519'), 'utf8')
+      const publicKey = readFileSync(join(folder, 'id_ed25519.pub'), 'utf8')
+      expect(first.output).toContain(`Public Key:  ${publicKey}\n`)
+      expect(first.output).not.toContain(secretKey)
+      expect(await run('validatekeypair', publicKey, secretKey)).toMatchObject({ status: 0 })
+      const second = await run('genkeypair', folder)
+      expect(second.output).toContain('was there already')
+      expect(readFileSync(join(folder, 'id_ed25519'), 'utf8')).toBe(secretKey)
+    } finally {
+      rmSync(parent, { recursive: true })
+    }
+  })
+
+  it('says why it cannot', async () => {
+    expect(await run('genkeypair', '/dev/null/keys')).toEqual({ output: expect.stringMatching(/^ERROR: /), status: 1 })
   })
 })
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { StoreUnavailableError } from '@tryst/rendezvous'
 import { ConfigError, redisFlags } from '@tryst/service'
 import { ImportStoppedError, RedisUnreachableError } from '@tryst/state-redis'
@@ -7,7 +8,7 @@ import type { CommandResult } from './command-result.ts'
 import { DataFolderError } from './data-folder.ts'
 import { exportFolder } from './export-command.ts'
 import { ImportRefusedError, importFolder } from './import-command.ts'
-import { generateKeyPair, validateKeyPair } from './key-commands.ts'
+import { generateKeyPair, makeKeyFiles, validateKeyPair } from './key-commands.ts'
 import { type Surroundings, UsageError } from './shared-redis.ts'
 
 export interface UtilsInput extends Surroundings {
@@ -45,7 +46,13 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
       .action((...values: string[]) => {
         result = run(...values)
       })
-  add('genkeypair', 'Make a key pair and print it', generateKeyPair)
+  program
+    .command('genkeypair [folder]')
+    .description('Make a key pair: print it, or make the key files of a folder that has none')
+    .allowExcessArguments()
+    .action(async (folder: string | undefined) => {
+      result = folder === undefined ? generateKeyPair() : await makeKeyFiles(resolve(cwd, folder))
+    })
   add('validatekeypair <public-key> <secret-key>', 'Check whether two keys are a pair', validateKeyPair)
   add('doctor <host>', 'Check a server from outside (not in this version)', doctor)
   const importing = program
