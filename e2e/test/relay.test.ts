@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
-import { type DeviceSession, openLink, systemClock } from '@tryst/client'
+import { type DeviceSession, nodeDialler, openLink, systemClock } from '@tryst/client'
 import { encodeFrame, encodeRendezvous } from '@tryst/protocol'
 import { exchange } from '../src/site/exchange.ts'
 import { RawConnection } from '../src/site/raw-connection.ts'
@@ -199,7 +199,7 @@ describe('a reader that stops', () => {
     const uuid = randomUUID()
     const open = async (port: RelayPort) => {
       const transport = port === 'relay' ? 'tcp' : 'websocket'
-      const network = { server: site.server, transport, clock: systemClock } as const
+      const network = { server: site.server, dialler: nodeDialler, transport, clock: systemClock } as const
       const link = site.guest(await openLink(network, { host: site.server.host, port: site.ports.relay }))
       link.send(encodeRendezvous(request(uuid)))
       return link

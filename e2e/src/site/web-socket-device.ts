@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { DeviceSession, idServer, openLink, parseHostPort, RendezvousLink, systemClock } from '@tryst/client'
+import {
+  DeviceSession,
+  idServer,
+  nodeDialler,
+  openLink,
+  parseHostPort,
+  RendezvousLink,
+  systemClock,
+} from '@tryst/client'
 import { encodeRendezvous } from '@tryst/protocol'
 import { RawDevice } from './raw-device.ts'
 import type { Site } from './site.ts'
@@ -30,7 +38,7 @@ export class WebSocketDevice {
     const { punchHole } = await this.device.next()
     if (!punchHole) throw new Error('the device was not asked to punch')
     const { server } = this.site
-    const network = { server, transport: 'websocket', clock: systemClock } as const
+    const network = { server, dialler: nodeDialler, transport: 'websocket', clock: systemClock } as const
     const pairing = randomUUID()
     const { socketAddr, relayServer } = punchHole
     const companion = await RendezvousLink.open(network, idServer(server))

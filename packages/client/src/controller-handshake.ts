@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import {
   controllerAnswer,
   createBoxKeyPair,
+  createSessionKey,
   encodeSession,
   RecordLayer,
-  SESSION_KEY_BYTES,
   type SignedIdentity,
 } from '@tryst/protocol/session'
 import { ConnectError } from './connect-error.ts'
@@ -34,7 +33,7 @@ export async function shakeHands(
   }
   const frame = await link.next(CONNECT_LIMIT_MS)
   if (typeof frame === 'string') throw new ConnectError('handshake', 'Failed to secure connection: no handshake')
-  const sessionKey = new Uint8Array(randomBytes(SESSION_KEY_BYTES))
+  const sessionKey = createSessionKey()
   try {
     link.send(controllerAnswer(frame, device, createBoxKeyPair(), sessionKey))
   } catch (cause) {

@@ -1,9 +1,8 @@
-import { randomInt } from 'node:crypto'
 import { type OutgoingSessionMessage, passwordProof, type SessionMessage, session } from '@tryst/protocol/session'
 import { ConnectError } from './connect-error.ts'
-import type { SessionPath } from './device-session.ts'
-import { PeerSession, type SessionEnd } from './peer-session.ts'
+import { PeerSession, type SessionEnd, type SessionPath } from './peer-session.ts'
 import type { PeerStream } from './peer-stream.ts'
+import { randomInteger } from './random.ts'
 import { CLIENT_VERSION } from './stock-client.ts'
 
 export type SessionKind = 'desktop' | 'fileTransfer' | 'terminal'
@@ -21,7 +20,7 @@ export interface Login {
 /** The controller's side of a session, from behind the handshake on (docs/protocol.md, peer session). */
 export class ControllerSession extends PeerSession {
   /** Random and not zero; the same for every attempt to log in. */
-  readonly #sessionId = randomInt(1, 2 ** 48 - 1)
+  readonly #sessionId = randomInteger(1, 2 ** 48)
   #hash: session.Hash.$Properties | undefined
   #peerInfo: session.PeerInfo.$Properties | undefined
   #login: Promise<void> = Promise.resolve()

@@ -1,5 +1,5 @@
-import { randomBytes, randomInt } from 'node:crypto'
 import { signingKeyPairOf } from '@tryst/protocol/session'
+import { randomBytes, randomInteger } from './random.ts'
 
 /** What makes a device itself: stock devices keep it in their configuration for good. */
 export interface DeviceIdentity {
@@ -13,12 +13,14 @@ export interface DeviceIdentity {
 }
 
 /** The range from which a stock device draws a new id when its own is taken. */
-export const drawId = (): string => String(randomInt(1_000_000_000, 2_000_000_000))
+export const drawId = (): string => String(randomInteger(1_000_000_000, 2_000_000_000))
+
+const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** A new identity; whatever is given is taken, the rest is drawn. @param seed 32 bytes of the Ed25519 key */
 export function createDeviceIdentity({
   id = drawId(),
-  uuid = new TextEncoder().encode(randomBytes(16).toString('hex')),
+  uuid = new TextEncoder().encode(hex(randomBytes(16))),
   seed = randomBytes(32),
 }: {
   id?: string

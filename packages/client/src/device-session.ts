@@ -12,12 +12,9 @@ import type { CancelTimer, Clock } from './clock.ts'
 import type { DeviceIdentity } from './device-identity.ts'
 import type { Link } from './link.ts'
 import { countFailure, decideLogin, LOGIN_TEXTS, type LoginFailures, loginScope } from './login.ts'
-import { PeerSession } from './peer-session.ts'
+import { PeerSession, type SessionPath } from './peer-session.ts'
 import { PeerStream } from './peer-stream.ts'
 import { CLIENT_VERSION, CONNECT_LIMIT_MS, TEST_DELAY_INTERVAL_MS } from './stock-client.ts'
-
-/** How the controller reached the device. */
-export type SessionPath = 'direct' | 'relay'
 
 /** What a device session needs from its device. */
 export interface SessionHost {

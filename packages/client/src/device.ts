@@ -10,6 +10,7 @@ import { LinkRegistry } from './link-registry.ts'
 import { type LoginFailures, NO_FAILURES } from './login.ts'
 import { type Meeting, meet } from './meeting.ts'
 import { type NatType, repeatNatTest, testNat } from './nat-test.ts'
+import { nodeDialler } from './node-dialler.ts'
 import { decideReaction, type Reaction, type SeenPush } from './reaction.ts'
 import type { Registrar, RegistrarHost } from './registrar.ts'
 import type { RegistrationStatus } from './registration.ts'
@@ -94,6 +95,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#natType = options.natType ?? (options.transport === 'websocket' ? 'symmetric' : 'unknown')
     this.#network = {
       server: options.server,
+      dialler: nodeDialler,
       transport: options.transport ?? 'tcp',
       clock: options.clock ?? systemClock,
       localAddress: options.localAddress,

@@ -21,6 +21,11 @@ export class Inbox {
     private readonly source: { pause(): void; resume(): void },
   ) {}
 
+  /** What has arrived and was not taken yet. */
+  get waitingBytes(): number {
+    return this.#bytes
+  }
+
   put(payload: Uint8Array): void {
     if (this.#ended) return
     const waiting = this.#waiting

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { encodeRendezvous, type rendezvous } from '@tryst/protocol'
 import { ConnectError } from './connect-error.ts'
-import type { SessionPath } from './device-session.ts'
 import { directConnectLimitMs } from './direct-limit.ts'
 import { ENDED } from './inbox.ts'
 import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
+import type { SessionPath } from './peer-session.ts'
 import { judgePunchAnswer, type PunchVerdict } from './punch-answer.ts'
 import { isMessage, type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
@@ -130,7 +129,7 @@ async function connectDirectly(
 async function requestRelay(relayServer: string, isSecure: boolean, initiation: Initiation): Promise<Link> {
   const { network, deviceId, token, signal } = initiation
   for (let attempt = 0; attempt < RELAY_REQUEST_ATTEMPTS; attempt++) {
-    const pairing = randomUUID()
+    const pairing = crypto.randomUUID()
     const link = await openIdServer(network, signal)
     try {
       link.send({ requestRelay: { id: deviceId, uuid: pairing, relayServer, secure: isSecure, token } })

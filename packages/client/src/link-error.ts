@@ -1,5 +1,3 @@
-import { type Endpoint, formatEndpoint } from '@tryst/protocol'
-
 export type LinkFailure = 'refused' | 'timeout' | 'aborted'
 
 const WORDS: Record<LinkFailure, string> = {
@@ -14,9 +12,10 @@ export class LinkError extends Error {
 
   constructor(
     readonly reason: LinkFailure,
-    readonly target: Endpoint,
+    /** An address with its port, or a URL. */
+    readonly target: string,
     options?: ErrorOptions,
   ) {
-    super(`${formatEndpoint(target)} ${WORDS[reason]}`, options)
+    super(`${target} ${WORDS[reason]}`, options)
   }
 }

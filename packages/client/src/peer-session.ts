@@ -3,6 +3,9 @@ import { dataBlocks, dataIn, dataMessage } from './data-channel.ts'
 import type { PeerStream, PeerStreamEnd } from './peer-stream.ts'
 import { SESSION_IDLE_LIMIT_MS } from './stock-client.ts'
 
+/** How the controller reached the device. */
+export type SessionPath = 'direct' | 'relay'
+
 /** Why a session is over. `text`: what the other side gave as its reason. */
 export type SessionEnd =
   | { readonly kind: 'closedHere' }

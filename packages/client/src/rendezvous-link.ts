@@ -6,17 +6,17 @@ import {
   type RendezvousMessage,
 } from '@tryst/protocol'
 import { type Clock, TIMEOUT } from './clock.ts'
+import type { Dialler } from './dialler.ts'
 import { ENDED } from './inbox.ts'
 import type { Link, LinkTransport } from './link.ts'
 import type { LinkRegistry } from './link-registry.ts'
-import { type HostPort, resolveEndpoint, type ServerSettings, webSocketUrl } from './service-address.ts'
+import { type HostPort, type ServerSettings, webSocketUrl } from './service-address.ts'
 import { CONNECT_LIMIT_MS } from './stock-client.ts'
-import { dialTcp } from './tcp-link.ts'
-import { dialWebSocket } from './web-socket-link.ts'
 
 /** How a peer reaches its servers. */
 export interface Network {
   readonly server: ServerSettings
+  readonly dialler: Dialler
   /** `websocket`: the client's WebSocket mode, in which it relays every session. */
   readonly transport: LinkTransport
   readonly clock: Clock
@@ -34,12 +34,12 @@ export interface OpenOptions {
 
 /** Connects to a service of the ID server or to a relay, by the transport of this network. @throws LinkError */
 export async function openLink(network: Network, target: HostPort, options: OpenOptions = {}): Promise<Link> {
-  const { server, transport } = network
+  const { server, transport, dialler } = network
   const dial = dialOptions(network, { limitMs: CONNECT_LIMIT_MS, ...options })
   const link =
     transport === 'websocket'
-      ? await dialWebSocket(webSocketUrl(target, server), dial)
-      : await dialTcp(await resolveEndpoint(target), dial)
+      ? await dialler.webSocket(webSocketUrl(target, server), dial)
+      : await dialler.tcp(target, dial)
   return network.links?.add(link) ?? link
 }
 
@@ -49,7 +49,7 @@ export async function openDirectLink(
   target: Endpoint,
   options: OpenOptions & { readonly limitMs: number },
 ): Promise<Link> {
-  const link = await dialTcp(target, dialOptions(network, options))
+  const link = await network.dialler.tcp({ host: target.ip, port: target.port }, dialOptions(network, options))
   return network.links?.add(link) ?? link
 }
 

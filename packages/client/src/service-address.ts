@@ -1,6 +1,4 @@
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
-import { type Endpoint, normaliseIp } from '@tryst/protocol'
+import { normaliseIp, parseIp } from '@tryst/protocol'
 
 export const DEFAULT_ID_PORT = 21116
 export const DEFAULT_RELAY_PORT = 21117
@@ -31,10 +29,12 @@ export interface ServerSettings {
 
 const WEB_SOCKET_URL = /^wss?:\/\//
 
+const isAddress = (host: string): boolean => parseIp(normaliseIp(host)) !== undefined
+
 /** The text in the form `host`, `host:port`, `[v6]:port`, a bare IPv6 address, or a WebSocket URL, which stays whole. */
 export function parseHostPort(text: string, defaultPort: number): HostPort {
   if (WEB_SOCKET_URL.test(text)) return { host: text, port: defaultPort }
-  if (isIP(text) === 6) return { host: text, port: defaultPort }
+  if (text.includes(':') && isAddress(text)) return { host: text, port: defaultPort }
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(text)
   const host = match?.[1] ?? match?.[2]
   if (!host) throw new TypeError(`"${text}" is no address; write host or host:port`)
@@ -63,13 +63,8 @@ export function webSocketUrl(target: HostPort, server: ServerSettings): string {
   if (WEB_SOCKET_URL.test(target.host)) return target.host
   const id = idServer(server)
   const isIdServer = target.port === id.port || target.port === id.port + NAT_TEST_PORT_OFFSET
-  if (isIP(target.host)) {
+  if (isAddress(target.host)) {
     return `ws://${bracketed(target.host)}:${(isIdServer ? id.port : target.port) + WEB_SOCKET_PORT_OFFSET}/`
   }
   return `${server.webSocketScheme ?? 'ws'}://${target.host}/ws/${isIdServer ? 'id' : 'relay'}`
-}
-
-/** The address behind a name. */
-export async function resolveEndpoint({ host, port }: HostPort): Promise<Endpoint> {
-  return { ip: isIP(host) ? normaliseIp(host) : normaliseIp((await lookup(host)).address), port }
 }

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net'
-import { type Endpoint, FrameDecoder, frameHeader } from '@tryst/protocol'
+import { type Endpoint, FrameDecoder, formatEndpoint, frameHeader } from '@tryst/protocol'
 import type { Clock } from './clock.ts'
-import { SocketLink } from './link.ts'
+import type { DialOptions } from './dialler.ts'
 import { LinkError } from './link-error.ts'
+import { SocketLink } from './socket-link.ts'
 
 /** No stock peer sends longer frames; the protocol itself sets no limit. */
 export const MAX_PAYLOAD_BYTES = 64 << 20
@@ -45,16 +46,6 @@ export class TcpLink extends SocketLink {
   }
 }
 
-export interface DialOptions {
-  readonly clock: Clock
-  readonly limitMs: number
-  /** Address to bind. Default: any of the target's family. */
-  readonly localAddress?: string | undefined
-  /** Port to bind; a port that another connection of ours uses is fine as long as nobody listens on it. */
-  readonly localPort?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
-
 /**
  * Connects to an address (not a name). The socket is always bound before it connects: Node sets SO_REUSEADDR then, and
  * only sockets that all have it may share a port, which hole punching needs.
@@ -85,7 +76,7 @@ export function dialSocket(target: Endpoint, options: DialOptions): Promise<Sock
     const fail = (reason: 'refused' | 'timeout' | 'aborted', cause?: unknown) => {
       settle()
       socket.on('error', () => undefined).destroy()
-      reject(new LinkError(reason, target, { cause }))
+      reject(new LinkError(reason, formatEndpoint(target), { cause }))
     }
     const abort = () => fail('aborted')
     const onError = (error: Error) => fail('refused', error)

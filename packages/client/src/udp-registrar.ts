@@ -13,7 +13,8 @@ import {
   startRegistration,
 } from './registration.ts'
 import { type Network, openLink } from './rendezvous-link.ts'
-import { idServer, resolveEndpoint } from './service-address.ts'
+import { resolveEndpoint } from './resolve-endpoint.ts'
+import { idServer } from './service-address.ts'
 import { REACHABILITY_LIMIT_MS } from './stock-client.ts'
 
 /** Registration over UDP: one socket and at most one timer. */

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { formatEndpoint } from '@tryst/protocol'
 import { WebSocket } from 'ws'
 import type { Clock } from './clock.ts'
-import { SocketLink } from './link.ts'
+import type { DialOptions } from './dialler.ts'
 import { LinkError } from './link-error.ts'
-import { resolveEndpoint } from './service-address.ts'
-import { type DialOptions, dialSocket, MAX_PAYLOAD_BYTES } from './tcp-link.ts'
+import { resolveEndpoint } from './resolve-endpoint.ts'
+import { SocketLink } from './socket-link.ts'
+import { dialSocket, MAX_PAYLOAD_BYTES } from './tcp-link.ts'
 
 export class WebSocketLink extends SocketLink {
   readonly transport = 'websocket'
@@ -59,7 +61,7 @@ export async function dialWebSocket(url: string, options: DialOptions): Promise<
       settle()
       webSocket.on('error', () => undefined).terminate()
       socket.destroy()
-      reject(new LinkError(reason, target, { cause }))
+      reject(new LinkError(reason, formatEndpoint(target), { cause }))
     }
     const abort = () => fail('aborted')
     const leftMs = Math.max(0, options.limitMs - (options.clock.now() - startedMs))

@@ -1,0 +1,169 @@
+import { decodeBase64, rendezvous } from '@tryst/protocol'
+import { openIdentity, type SignedIdentity } from '@tryst/protocol/session'
+import { type Clock, systemClock } from './clock.ts'
+import { ConnectError } from './connect-error.ts'
+import { shakeHands } from './controller-handshake.ts'
+import { ControllerSession, type SessionKind } from './controller-session.ts'
+import { drawId } from './device-identity.ts'
+import type { Dialler } from './dialler.ts'
+import { reachDevice } from './initiator.ts'
+import type { LinkTransport } from './link.ts'
+import { LinkRegistry } from './link-registry.ts'
+import { type NatType, testNat } from './nat-test.ts'
+import { queryOnline } from './online-query.ts'
+import { PeerStream } from './peer-stream.ts'
+import type { Network } from './rendezvous-link.ts'
+import type { ServerSettings } from './service-address.ts'
+
+export interface ControllerOptions {
+  readonly server: ServerSettings
+  /** The controller's own id, shown to the device. Default: drawn at random. */
+  readonly id?: string
+  readonly name?: string
+  /** `websocket`: the client's WebSocket mode, in which every session is relayed. Default `tcp`. */
+  readonly transport?: LinkTransport
+  /** Default `asymmetric`, which most home networks are; `testNat()` finds out. */
+  readonly natType?: NatType
+  /** Address that all sockets are bound to. Default: any. */
+  readonly localAddress?: string
+  /** Access token of the account API. */
+  readonly token?: string
+  readonly clock?: Clock
+}
+
+export interface ConnectOptions {
+  /** Default: none, which asks the person at the device. */
+  readonly password?: string
+  /** Go through the relay without trying to connect directly. */
+  readonly forceRelay?: boolean
+  readonly kind?: SessionKind
+  /**
+   * What to do when the server vouches for no key of the device: `refuse` (default), or `accept` an unencrypted
+   * session, as a user does who confirms the client's question.
+   */
+  readonly unencrypted?: 'refuse' | 'accept'
+  readonly signal?: AbortSignal
+}
+
+const CONN_TYPES: Record<SessionKind, rendezvous.ConnType> = {
+  desktop: rendezvous.ConnType.DEFAULT_CONN,
+  fileTransfer: rendezvous.ConnType.FILE_TRANSFER,
+  terminal: rendezvous.ConnType.TERMINAL,
+}
+
+const ignore = () => undefined
+
+/** A controlling client on any platform: starts sessions with devices that are registered with its ID server. */
+export class ControllerCore {
+  readonly id: string
+  readonly #network: Network
+  readonly #options: ControllerOptions
+  readonly #directFailures = new Map<string, number>()
+  readonly #sessions = new Set<ControllerSession>()
+  readonly #attempts = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
+  readonly #links = new LinkRegistry()
+  #natType: NatType
+
+  constructor(options: ControllerOptions & { readonly transport: LinkTransport }, dialler: Dialler) {
+    this.#options = options
+    this.id = options.id ?? drawId()
+    this.#natType = options.natType ?? 'asymmetric'
+    this.#network = {
+      server: options.server,
+      dialler,
+      transport: options.transport,
+      clock: options.clock ?? systemClock,
+      localAddress: options.localAddress,
+      links: this.#links,
+    }
+  }
+
+  get natType(): NatType {
+    return this.#natType
+  }
+
+  /** Makes the NAT test and uses its outcome from here on. */
+  async testNat(): Promise<NatType> {
+    this.#natType = await testNat(this.#network, this.#closing.signal)
+    return this.#natType
+  }
+
+  /** Which of these ids are online; undefined when the server does not say. */
+  queryOnline(ids: readonly string[]): Promise<Map<string, boolean> | undefined> {
+    return queryOnline(this.#network, this.id, ids)
+  }
+
+  /**
+   * Opens a session with a device and logs in.
+   *
+   * @throws ConnectError with the text that a stock client shows; LoginRefusedError when the device answered that
+   *   the password is wrong, with the open session to try again on
+   */
+  connect(deviceId: string, options: ConnectOptions = {}): Promise<ControllerSession> {
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal
+    const attempt = this.#connect(deviceId, options, signal).catch((error: unknown) => {
+      throw signal.aborted ? new ConnectError('aborted', 'the attempt was given up', { cause: error }) : error
+    })
+    const settled = attempt.then(ignore, ignore)
+    this.#attempts.add(settled)
+    void settled.then(() => this.#attempts.delete(settled))
+    return attempt
+  }
+
+  /** Ends all sessions and attempts; leaves no handle. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+    await Promise.all(this.#attempts)
+    await this.#links.closeAll()
+  }
+
+  async #connect(deviceId: string, options: ConnectOptions, signal: AbortSignal): Promise<ControllerSession> {
+    const kind = options.kind ?? 'desktop'
+    const earlierFailures = this.#directFailures.get(deviceId) ?? 0
+    const reached = await reachDevice({
+      network: this.#network,
+      deviceId,
+      natType: this.#natType,
+      forceRelay: options.forceRelay ?? false,
+      connType: CONN_TYPES[kind],
+      token: this.#options.token ?? '',
+      earlierFailures,
+      signal,
+    })
+    if (reached.directFailed) this.#directFailures.set(deviceId, earlierFailures + 1)
+    const stream = new PeerStream(reached.link)
+    const cutOff = () => void reached.link.close()
+    signal.addEventListener('abort', cutOff)
+    try {
+      await shakeHands(stream, this.#verify(reached.signedIdentity, deviceId), options.unencrypted ?? 'refuse')
+      void reached.companion?.close()
+      const login = {
+        deviceId,
+        password: options.password,
+        ownId: this.id,
+        ownName: this.#options.name ?? 'Tryst',
+        kind,
+      }
+      const session = ControllerSession.create(stream, login, reached.path)
+      this.#sessions.add(session)
+      void session.ended.then(() => this.#sessions.delete(session))
+      await session.loggedIn()
+      return session
+    } catch (error) {
+      void reached.companion?.close()
+      if (!(error instanceof ConnectError && error.failure === 'login')) await reached.link.close()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', cutOff)
+    }
+  }
+
+  /** The device's identity, if the configured server vouches for exactly this device. */
+  #verify(signedIdentity: Uint8Array, deviceId: string): SignedIdentity | undefined {
+    const serverKey = decodeBase64(this.#options.server.key ?? '')
+    const identity = serverKey && openIdentity(signedIdentity, serverKey)
+    return identity?.id === deviceId ? identity : undefined
+  }
+}
