@@ -281,6 +281,11 @@ export class RedisLane {
       return
     }
     const { redis } = this.#parts
+    // ioredis gives up for good when its watch for failovers speaks up while it connects.
+    if (redis.status === 'end') {
+      redis.connect().catch(() => {})
+      return
+    }
     if (performance.now() - this.#waitingSinceMs < SILENCE_LIMIT_MS) return
     this.#touch()
     if (redis.status === 'connect' || redis.status === 'ready') redis.disconnect(true)

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { StoreUnavailableError } from '@tryst/rendezvous'
+import { Redis, type RedisOptions } from 'ioredis'
 import { defineScript, RedisConnection, RedisUnreachableError } from '../src/index.ts'
 import { redisSettings, startTestRedis, type TestRedis, whyNoRedis } from './redis-fixture.ts'
+import { until } from './until.ts'
 
 const [suite, name] = whyNoRedis
   ? [describe.skip, `a connection to Redis (skipped: ${whyNoRedis})`]
@@ -50,6 +52,22 @@ suite(name, () => {
     const key = connection.keys.session('late')
     await expect(connection.run({ script: COUNT, keys: [key], args: [1] }, 10)).rejects.toThrow(StoreUnavailableError)
     expect(await connection.command({ key, name: 'GET', args: [key] })).toBeNull()
+  })
+
+  it('connects again where the client has given up for good', async () => {
+    const clients: Redis[] = []
+    const createClient = (options: RedisOptions) => {
+      const client = new Redis(options)
+      clients.push(client)
+      return client
+    }
+    connection = await RedisConnection.open({ ...redis.settings(), createClient })
+    const [client] = clients as [Redis]
+    client.disconnect()
+    await until(() => connection.state === 'away', 'Redis is away')
+    await until(() => connection.state === 'up', 'Redis is back')
+    const key = connection.keys.epoch()
+    expect(await connection.command({ key, name: 'PING', args: [] })).toBe('PONG')
   })
 
   it('says why Redis cannot be reached', async () => {
