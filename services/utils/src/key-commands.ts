@@ -19,11 +19,15 @@ export async function makeKeyFiles(folder: string): Promise<CommandResult> {
     const notes = warnings.map((warning) => `WARNING: ${warning}\n`).join('')
     return { output: `Public Key:  ${publicKey}\nThe key pair in ${folder} ${how}.\n${notes}`, status: 0 }
   } catch (error) {
-    const isKnown = error instanceof KeyFileError || (error instanceof Error && 'syscall' in error)
-    if (!isKnown) throw error
-    return { output: `ERROR: ${error.message}\n`, status: 1 }
+    const reason = error instanceof KeyFileError ? error.message : systemReason(error)
+    if (reason === undefined) throw error
+    return { output: `ERROR: ${reason}\n`, status: 1 }
   }
 }
+
+/** The folder cannot be made, say. */
+const systemReason = (error: unknown): string | undefined =>
+  typeof error === 'object' && error !== null && 'syscall' in error ? String(error) : undefined
 
 /** Whether two keys are a pair, in the reference's words, which scripts compare. */
 export function validateKeyPair(publicText: string, secretText: string): CommandResult {
