@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
-import type { AwaitedHeaders } from './awaited-headers.ts'
+import { AwaitedHeaders, type AwaitedHeadersOptions } from './awaited-headers.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { type ListenPlace, listenPerFamily, portOf } from './listen-everywhere.ts'
 
@@ -25,7 +25,7 @@ export interface FramedTcpOptions extends ListenPlace {
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert?: (socket: Socket, ip: string) => boolean
   /** Where proxies tell whose connections theirs are. Those are not diverted. */
-  readonly headers?: AwaitedHeaders | undefined
+  readonly headers?: AwaitedHeadersOptions | undefined
   /** An error of the listener while it runs. */
   readonly onError: (error: Error) => void
 }
@@ -147,10 +147,13 @@ function passClose(this: Socket): void {
 /** A TCP listener whose connections carry frames (docs/protocol.md, framing). */
 export class FramedTcpListener {
   readonly #around: Surroundings
+  readonly #headers: AwaitedHeaders | undefined
 
   #servers: readonly Server[] = []
 
-  private constructor({ handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs }: FramedTcpOptions) {
+  private constructor(options: FramedTcpOptions) {
+    const { handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs, headers } = options
+    this.#headers = headers && new AwaitedHeaders(headers)
     const active = new IdleWatch<FramedTcpConnection>(idleTimeoutMs, destroyIdle)
     const fresh = new IdleWatch<FramedTcpConnection>(firstMessageTimeoutMs, destroyIdle)
     this.#around = { handler, maxFrameBytes, active, fresh }
@@ -175,6 +178,7 @@ export class FramedTcpListener {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     const { active, fresh } = this.#around
     for (const connection of [...active.all, ...fresh.all]) connection.close()
+    this.#headers?.close()
     await Promise.all(closed)
     active.close()
     fresh.close()
@@ -189,7 +193,7 @@ export class FramedTcpListener {
     }
     const ip = normaliseIp(remoteAddress)
     const remote = { ip, port: socket.remotePort ?? 0 }
-    if (options.headers?.isExpectedFrom(ip)) return this.#awaitHeader(socket, remote, options.headers)
+    if (this.#headers?.isExpectedFrom(ip)) return this.#awaitHeader(socket, remote, this.#headers)
     if (options.divert?.(socket, ip)) return
     this.#serve(socket, remote)
   }

@@ -1,5 +1,4 @@
 export {
-  AwaitedHeaders,
   type AwaitedHeadersOptions,
   PROXY_HEADER_FAILURES,
   PROXY_HEADER_REMEDY,

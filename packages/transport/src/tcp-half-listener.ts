@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, normaliseIp } from '@tryst/protocol'
 import { sourcePrefix } from '@tryst/rendezvous'
-import type { AwaitedHeaders } from './awaited-headers.ts'
+import { AwaitedHeaders, type AwaitedHeadersOptions } from './awaited-headers.ts'
 import type { HalfGuard } from './half-guard.ts'
 import { type ListenPlace, listenEverywhere, portOf } from './listen-everywhere.ts'
 import type { ReadListener } from './pooled-reader.ts'
@@ -16,7 +16,7 @@ export interface TcpHalfListenerOptions extends ListenPlace {
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert: (socket: Socket, ip: string) => boolean
   /** Where proxies tell whose connections theirs are. Those are not diverted. */
-  readonly headers?: AwaitedHeaders | undefined
+  readonly headers?: AwaitedHeadersOptions | undefined
   /** @param ageMs since it was accepted */
   readonly onOpen: (half: TcpHalf, ageMs: number) => void
   /** Called once when `pooled` was asked for and cannot be had. */
@@ -27,35 +27,44 @@ export interface TcpHalfListenerOptions extends ListenPlace {
 
 /** The relay's TCP port. */
 export class TcpHalfListener {
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly headers: AwaitedHeaders | undefined,
+  ) {}
 
   /** @throws the listen error of Node */
   static async open(options: TcpHalfListenerOptions): Promise<TcpHalfListener> {
     const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 1 })
+    const headers = options.headers && new AwaitedHeaders(options.headers)
     let reading = options.reading
     server.on('connection', (socket) => {
-      const got = accept(socket, options)
+      const got = accept(socket, options, headers)
       if (got === undefined || got === reading) return
       reading = got
       options.onPortable()
     })
     await listenEverywhere(server, options)
     server.on('error', options.onError)
-    return new TcpHalfListener(server)
+    return new TcpHalfListener(server, headers)
   }
 
   get port(): number {
     return portOf(this.server)
   }
 
-  /** Accepts nobody any more and frees the port; connections stay. May be called twice. */
+  /** Accepts nobody any more and frees the port; connections of which it is known whose they are stay. May be called twice. */
   close(): void {
     this.server.close()
+    this.headers?.close()
   }
 }
 
 /** How the connection is read. Undefined: it went no further. */
-function accept(socket: Socket, options: TcpHalfListenerOptions): SocketReading | undefined {
+function accept(
+  socket: Socket,
+  options: TcpHalfListenerOptions,
+  headers: AwaitedHeaders | undefined,
+): SocketReading | undefined {
   const { remoteAddress, remotePort } = socket
   // The client may have gone before it was accepted.
   if (remoteAddress === undefined) {
@@ -64,7 +73,7 @@ function accept(socket: Socket, options: TcpHalfListenerOptions): SocketReading 
   }
   const ip = normaliseIp(remoteAddress)
   const remote = { ip, port: remotePort ?? 0 }
-  const { headers, reading, refuses } = options
+  const { reading, refuses } = options
   if (headers?.isExpectedFrom(ip)) return awaitHeader(socket, remote, headers, options)
   if (options.divert(socket, ip)) {
     socket.resume()

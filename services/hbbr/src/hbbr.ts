@@ -9,7 +9,6 @@ import {
   type SessionBroker,
 } from '@tryst/relay'
 import {
-  AwaitedHeaders,
   ConnectionGuard,
   type HalfGuard,
   openWebSocketHalves,
@@ -93,7 +92,6 @@ export class Hbbr {
     private readonly offers: RelayOffers | undefined,
     private readonly tcp: TcpHalfListener,
     private readonly webSocket: WebSocketUpgrades,
-    private readonly headers: AwaitedHeaders | undefined,
   ) {}
 
   /** @throws the listen error of Node when a port is taken */
@@ -107,9 +105,7 @@ export class Hbbr {
     const refuses = (ip: string) => relay.refuses(ip)
     const { trustedProxies } = options
     const timeoutMs = options.settings.firstMessageMs
-    const headers = options.proxyProtocol
-      ? new AwaitedHeaders({ trustedProxies, timeoutMs, onFailure: onProxyHeaderFailure })
-      : undefined
+    const headers = options.proxyProtocol ? { trustedProxies, timeoutMs, onFailure: onProxyHeaderFailure } : undefined
     const tcp = await TcpHalfListener.open({
       ...{ bind: options.bind, port: options.port, reusePort: options.reusePort, reading: options.reading },
       ...{ guard, refuses, headers },
@@ -128,7 +124,7 @@ export class Hbbr {
         onOpen: (half, ageMs) => relay.arrive(half, ageMs),
         onError: eventLog.acceptFailed,
       })
-      return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket, headers)
+      return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket)
     } catch (error) {
       tcp.close()
       throw error
@@ -183,7 +179,6 @@ export class Hbbr {
     await this.#letOfferedArrive()
     this.tcp.close()
     this.webSocket.close()
-    this.headers?.close()
     this.relay.closeArrivals()
     await Promise.race([this.relay.nobodyRelays(), drained])
     this.relay.closePairs()

@@ -16,7 +16,7 @@ import {
   type RendezvousSettings,
 } from '@tryst/rendezvous'
 import {
-  AwaitedHeaders,
+  type AwaitedHeadersOptions,
   ConnectionGuard,
   type ConnectionLimit,
   FramedTcpListener,
@@ -153,7 +153,6 @@ export class Hbbs {
       const stopWork = () => {
         probe.close()
         clearInterval(sweeper)
-        headers?.close()
       }
       return new Hbbs(server, { udp, main, second, webSocket }, parts, stopWork)
     } catch (error) {
@@ -197,12 +196,11 @@ export class Hbbs {
   }
 }
 
-const awaitedHeaders = (options: HbbsOptions, parts: HbbsParts): AwaitedHeaders =>
-  new AwaitedHeaders({
-    trustedProxies: options.trustedProxies,
-    timeoutMs: options.firstMessageTimeoutMs,
-    onFailure: parts.onProxyHeaderFailure,
-  })
+const awaitedHeaders = (options: HbbsOptions, parts: HbbsParts): AwaitedHeadersOptions => ({
+  trustedProxies: options.trustedProxies,
+  timeoutMs: options.firstMessageTimeoutMs,
+  onFailure: parts.onProxyHeaderFailure,
+})
 
 type ServedConnection = ClientConnection & { destroy(): void }
 
