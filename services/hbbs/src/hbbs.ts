@@ -5,6 +5,7 @@ import type { Signer } from '@tryst/protocol'
 import {
   type ClientConnection,
   type Cluster,
+  type HiddenSources,
   type HttpProxy,
   type IdentityStore,
   isLoopback,
@@ -57,6 +58,7 @@ export interface HbbsParts {
   readonly httpProxy?: HttpProxy | undefined
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
+  readonly sources: HiddenSources
   readonly onUnresolvedRelays: (relays: readonly string[]) => void
   readonly onConnectionLimit: (limit: ConnectionLimit, source: string) => void
   readonly onProxyHeaderFailure: (failure: ProxyHeaderFailure, proxyIp: string) => void
@@ -97,7 +99,11 @@ export class Hbbs {
     })
     const { firstMessageTimeoutMs, bind, port, reusePort } = options
     const guard = new ConnectionGuard<ServedConnection>(
-      { perSource: options.connectionsPerSource, total: options.connectionsTotal },
+      {
+        perSource: options.connectionsPerSource,
+        total: options.connectionsTotal,
+        isExempt: (ip) => parts.sources.isHidden(ip),
+      },
       parts.onConnectionLimit,
     )
     const headers = options.proxyProtocol ? awaitedHeaders(options, parts) : undefined
@@ -218,7 +224,11 @@ function handlerOf(
   receive: (connection: ServedConnection, payload: Uint8Array) => Reception,
 ): ConnectionHandler {
   return {
-    onOpen: (connection) => guard.admit(connection, connection.remote.ip),
+    onOpen: (connection) => {
+      const { ip } = connection.remote
+      server.sources.noteConnection(ip)
+      return guard.admit(connection, ip)
+    },
     onMessage: (connection, payload) => {
       if (receive(connection, payload) === 'valid') guard.prove(connection)
     },

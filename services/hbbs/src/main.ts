@@ -21,6 +21,7 @@ import { EventLog } from './event-log.ts'
 import { Hbbs } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
 import { apiUrl, hbbsOptions } from './options.ts'
+import { watchSources } from './source-watch.ts'
 import { openState } from './state.ts'
 
 const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbsConfig)
@@ -58,6 +59,7 @@ try {
   const hbbs = await Hbbs.start(hbbsOptions(config, keys.expectedKey), {
     ...state,
     signer: keys.signer,
+    sources: watchSources(log, metrics),
     httpProxy: api === undefined ? undefined : new ApiClient(api),
     events,
     onUnresolvedRelays: (relays) =>
