@@ -40,6 +40,7 @@ const BREACHES = [
   ['state-redis', "import type { Breach } from '@tryst/node-link'\nexport type Reexported = Breach"],
   ['state-redis', "import type { Breach } from '@tryst/state-sqlite'\nexport type Reexported = Breach"],
   ['service', "import type { Breach } from '@tryst/hbbr'\nexport type Reexported = Breach"],
+  ['service', "import type { Breach } from '@tryst/api'\nexport type Reexported = Breach"],
 ]
 const ALLOWED = [
   ['rendezvous', "import type { Heartbeat } from '@tryst/protocol'\nexport type Allowed = Heartbeat"],

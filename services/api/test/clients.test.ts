@@ -129,7 +129,9 @@ const vectors = resolve(
   process.env.VECTORS_DIR ?? join(import.meta.dirname, '../../../../shared/vectors'),
   'real-clients.json',
 )
-const describeRecorded = existsSync(vectors) ? describe : describe.skip
+const [describeRecorded, recorded] = existsSync(vectors)
+  ? [describe, 'recorded clients']
+  : [describe.skip, `recorded clients (skipped: no recordings in ${vectors}, see VECTORS_DIR)`]
 
 const SATISFYING: Readonly<Record<string, string>> = {
   '/api/heartbeat': '{}',
@@ -147,7 +149,7 @@ interface RecordedRequest {
   readonly body: string
 }
 
-describeRecorded('recorded clients (recordings: VECTORS_DIR)', () => {
+describeRecorded(recorded, () => {
   it('get an answer that satisfies them to everything that they asked', async () => {
     const { recordings }: { recordings: readonly Recording[] } = JSON.parse(readFileSync(vectors, 'utf8'))
     const requests = recordings.flatMap(({ events }) =>
