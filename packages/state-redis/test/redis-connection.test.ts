@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { StoreUnavailableError } from '@tryst/rendezvous'
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
+import type { ClientOptions } from '../src/client-options.ts'
 import { defineScript, RedisConnection, RedisUnreachableError } from '../src/index.ts'
 import { redisSettings, startTestRedis, type TestRedis, whyNoRedis } from './redis-fixture.ts'
 import { until } from './until.ts'
@@ -56,7 +57,7 @@ suite(name, () => {
 
   it('connects again where the client has given up for good', async () => {
     const clients: Redis[] = []
-    const createClient = (options: RedisOptions) => {
+    const createClient = (options: ClientOptions) => {
       const client = new Redis(options)
       clients.push(client)
       return client
