@@ -8,7 +8,7 @@ const { Result } = rendezvous.RegisterPkResponse
 /** The pace of stock devices: a repeat when nothing came within 3 s. */
 const REPEAT_MS = 3_000
 /** How long after a refusal a device tries again; stock devices wait 15 s, and these are impatient. */
-const RETRY_MS = 1_000
+const RETRY_MS = 4_000
 
 /** New devices that register, so many a second, each again and again until it is accepted. */
 export class RegistrationLoad {
@@ -64,10 +64,11 @@ export class RegistrationLoad {
     this.devices.push(device)
     while (!this.#isOver) {
       const { result } = await device.register(REPEAT_MS)
+      // There are thousands of them: a socket is opened again when there is something to say.
+      device.close()
       if (result === Result.OK) {
         this.acknowledged.add(device.id)
-        // Thousands of them: a socket is opened again when there is something to say.
-        return device.close()
+        return
       }
       if (result === Result.UUID_MISMATCH) this.mismatched.add(device.id)
       this.refusals.set(result, (this.refusals.get(result) ?? 0) + 1)

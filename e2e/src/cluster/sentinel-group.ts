@@ -16,36 +16,42 @@ export const NO_SENTINEL: string | undefined =
     : 'redis-sentinel is not installed; install the package redis-sentinel (7 or newer)')
 
 const NAME = 'mymaster'
+const REPLICAS = 2
 const SENTINELS = 3
 const QUORUM = 2
 const DOWN_AFTER_MS = 1_000
 const FAILOVER_TIMEOUT_MS = 5_000
 
-/** A primary and a replica that three Sentinels watch. */
+/** A primary and two replicas, so that one is left when a server is lost; three Sentinels watch them. */
 export class SentinelGroup {
   readonly #sentinels: { readonly port: number; readonly child: ChildProcess }[] = []
   readonly #folder = mkdtempSync(join(tmpdir(), 'tryst-sentinels-'))
 
   private constructor(
-    readonly primary: RedisProcess,
-    readonly replica: RedisProcess,
+    /** The first is the primary at the beginning. */
+    readonly servers: readonly RedisProcess[],
   ) {}
 
   static async start(): Promise<SentinelGroup> {
     const primary = await RedisProcess.start()
-    const replica = await RedisProcess.start(['--replicaof', '127.0.0.1', `${primary.port}`])
-    const group = new SentinelGroup(primary, replica)
+    const servers = [primary]
+    const group = new SentinelGroup(servers)
     try {
-      await waitUntil('the replica follows', async () =>
-        /master_link_status:up/.test(await replica.ask('INFO replication')),
-      )
+      for (let i = 0; i < REPLICAS; i++) {
+        const replica = await RedisProcess.start(['--replicaof', '127.0.0.1', `${primary.port}`])
+        servers.push(replica)
+        await waitUntil('the replica follows', () => isFollowing(replica))
+      }
       for (let i = 0; i < SENTINELS; i++) await group.#addSentinel()
       for (const { port } of group.#sentinels)
         await waitUntil(
-          'the Sentinels know each other and the replica',
+          'the Sentinels know each other and the replicas',
           async () => {
             const state = await askSentinel(port, `SENTINEL MASTER ${NAME}`)
-            return fieldOf(state, 'num-other-sentinels') === `${SENTINELS - 1}` && fieldOf(state, 'num-slaves') === '1'
+            return (
+              fieldOf(state, 'num-other-sentinels') === `${SENTINELS - 1}` &&
+              fieldOf(state, 'num-slaves') === `${REPLICAS}`
+            )
           },
           20_000,
         )
@@ -61,11 +67,13 @@ export class SentinelGroup {
     return this.#sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')
   }
 
-  /** The port of the primary, as the Sentinels see it. */
-  async primaryPort(): Promise<number> {
+  /** The primary as the Sentinels see it. */
+  async primary(): Promise<RedisProcess> {
     const [first] = this.#sentinels
-    const state = await askSentinel(first?.port ?? 0, `SENTINEL MASTER ${NAME}`)
-    return Number(fieldOf(state, 'port'))
+    const port = fieldOf(await askSentinel(first?.port ?? 0, `SENTINEL MASTER ${NAME}`), 'port')
+    const primary = this.servers.find((server) => `${server.port}` === port)
+    if (!primary) throw new Error(`the Sentinels name port ${port}, which is nobody's`)
+    return primary
   }
 
   async close(): Promise<void> {
@@ -74,8 +82,7 @@ export class SentinelGroup {
       child.kill('SIGKILL')
       await once(child, 'exit')
     }
-    await this.replica.close()
-    await this.primary.close()
+    for (const server of this.servers) await server.close()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -86,7 +93,7 @@ export class SentinelGroup {
       file,
       [
         ...[`port ${port}`, 'bind 127.0.0.1', `dir ${this.#folder}`],
-        `sentinel monitor ${NAME} 127.0.0.1 ${this.primary.port} ${QUORUM}`,
+        `sentinel monitor ${NAME} 127.0.0.1 ${this.servers[0]?.port} ${QUORUM}`,
         `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
         `sentinel failover-timeout ${NAME} ${FAILOVER_TIMEOUT_MS}`,
         '',
@@ -99,6 +106,11 @@ export class SentinelGroup {
       return (await askSentinel(port, 'PING').catch(() => '')).startsWith('+PONG')
     })
   }
+}
+
+/** It is a replica and has a link to its primary. */
+export async function isFollowing(server: RedisProcess): Promise<boolean> {
+  return /master_link_status:up/.test(await server.ask('INFO replication').catch(() => ''))
 }
 
 /** One inline command, and the whole of what came back at once. */
