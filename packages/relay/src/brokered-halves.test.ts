@@ -169,6 +169,20 @@ describe('a half without a ticket', () => {
     expect(heard.at(-1)).toBe('paired x raw')
   })
 
+  it('asks again at once when its partner comes, who was sent by the ID server that issued the ticket', async () => {
+    const { broker, comes, heard, clock } = brokered()
+    comes(B)
+    await broker.answer({ kind: 'no-ticket' })
+    clock.pass(50)
+    expect(broker.questions).toHaveLength(0)
+    comes(A)
+    expect(broker.questions).toHaveLength(1)
+    await broker.answer(TICKETS)
+    expect(heard).toEqual(['paired x raw'])
+    clock.pass(1_000)
+    expect(broker.questions).toHaveLength(0)
+  })
+
   it('is turned away after 18 s, with who came after it', async () => {
     const { broker, comes, clock, heard, relay } = brokered()
     comes(B)

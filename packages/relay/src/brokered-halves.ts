@@ -92,8 +92,11 @@ export class BrokeredHalves {
     half.timer?.cancel()
     half.timer = this.#clock.after(this.#settings.ticketMs, () => this.#tooLate(half))
     half.wait()
-    if (session) session.second = half
-    else this.#begin(half)
+    if (!session) this.#begin(half)
+    else {
+      session.second = half
+      this.#askAgainNow(session)
+    }
     return true
   }
 
@@ -234,8 +237,20 @@ export class BrokeredHalves {
   }
 
   #askAgainLater(session: Session): void {
-    session.timer = this.#clock.after(session.pauseMs, () => void this.#meet(session))
+    session.timer = this.#clock.after(session.pauseMs, () => {
+      session.timer = undefined
+      void this.#meet(session)
+    })
     session.pauseMs = Math.min(session.pauseMs * 2, LONGEST_PAUSE_MS)
+  }
+
+  /** A device may be quicker than its ticket; where the controller comes it has been sent, and the ticket is there. */
+  #askAgainNow(session: Session): void {
+    // Otherwise the question is open already.
+    if (!session.timer) return
+    session.timer.cancel()
+    session.timer = undefined
+    void this.#meet(session)
   }
 
   /** The answer came too late: whoever is paired by now keeps it, whoever has gone has no use for it. */
