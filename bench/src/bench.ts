@@ -21,7 +21,7 @@ export interface BenchParts {
 /** Memory is looked at when what a burst of work left behind has been collected. */
 const SETTLE_MS = 1500
 /** From here on one round of each figure has to do. */
-const SHORT_OF_TIME = 0.6
+export const SHORT_OF_TIME = 0.6
 /** Round trips take four times as long when the system puts both sides on one processor: many short rounds instead. */
 const TRIP_ROUNDS = 4
 
@@ -56,7 +56,8 @@ export async function measureIdServer(parts: BenchParts): Promise<void> {
   for (const connections of ['per-request', 'kept'] as const) {
     const figure = connections === 'kept' ? 'punches, kept connection' : 'punches, one connection each'
     onStep(figure)
-    const punches = await compare(pair(hbbs, broker), rounds, () => ({ kind: 'punches', connections, seconds }), enough)
+    const job = { kind: 'punches', connections, seconds, asked: 'same-node' } as const
+    const punches = await compare(pair(hbbs, broker), rounds, () => job, enough)
     onRow(requestRow(figure, 'bare broker', punches))
   }
   await parts.children.stopAll()
@@ -73,7 +74,12 @@ export async function measureRelay(parts: BenchParts): Promise<void> {
   for (const sessions of [1, 16]) {
     const figure = sessions === 1 ? 'relay, 1 session' : `relay, ${sessions} sessions`
     onStep(figure)
-    const streams = await compare(both, rounds, () => ({ kind: 'relay-streams', sessions, seconds }), enough)
+    const streams = await compare(
+      both,
+      rounds,
+      () => ({ kind: 'relay-streams', sessions, seconds, halves: 'same-node' }),
+      enough,
+    )
     onRow(streamRow(figure, 'TCP pipe', streams))
   }
   onStep('round trips through the relay')
@@ -88,17 +94,17 @@ export async function measureRelay(parts: BenchParts): Promise<void> {
 }
 
 /** A server and the generator that is made for it. */
-interface Contestant {
+interface MeasuredServer {
   readonly generator: GeneratorProcess
   rssBytes(): number
 }
 
-async function startContestant(parts: BenchParts, program: ServerProgram, devices: number): Promise<Contestant> {
+async function startContestant(parts: BenchParts, program: ServerProgram, devices: number): Promise<MeasuredServer> {
   const { target, key } = await startServer(program, parts.scratch, parts.children)
   const generator = await GeneratorProcess.start({ target, key, devices }, parts.children)
-  return { generator, rssBytes: () => readUsage(target.pid).rssBytes }
+  return { generator, rssBytes: () => readUsage(target.pids[0] ?? 0).rssBytes }
 }
 
-function pair(ours: Contestant, baselineContestant: Contestant): Contestants {
-  return { ours: ours.generator, baseline: baselineContestant.generator }
+function pair(ours: MeasuredServer, baselineServer: MeasuredServer): Contestants {
+  return { ours: ours.generator, baseline: baselineServer.generator }
 }

@@ -1,4 +1,3 @@
-import type { GeneratorProcess } from './generator-process.ts'
 import type { Job, Measured } from './job.ts'
 import { median } from './statistics.ts'
 
@@ -8,9 +7,14 @@ export interface Round {
   readonly baseline: Measured
 }
 
+/** Whoever does jobs, one at a time. */
+export interface Contestant {
+  run(job: Job): Promise<Measured>
+}
+
 export interface Contestants {
-  readonly ours: GeneratorProcess
-  readonly baseline: GeneratorProcess
+  readonly ours: Contestant
+  readonly baseline: Contestant
 }
 
 /** Alternates between both servers, so that whatever else the machine does befalls both. */

@@ -42,8 +42,32 @@ export const punchHoleSent = (device: number, handle: Uint8Array, relayServer: s
     }),
   )
 
-/** What both sides of a session send to the relay first. */
-export const requestRelay = (uuid: string): Buffer => framed(encodeRendezvous({ requestRelay: { uuid } }))
+/** Asks for a device that is to be reached over a relay. */
+export const forcedRelayRequest = (device: number, key: string): Buffer =>
+  framed(
+    encodeRendezvous({
+      punchHoleRequest: { id: deviceId(device), natType: 1, licenceKey: key, version: VERSION, forceRelay: true },
+    }),
+  )
+
+/** What the device answers when it goes to a relay. */
+export const relayResponse = (device: number, handle: Uint8Array, uuid: string, relayServer: string): Buffer =>
+  framed(
+    encodeRendezvous({
+      relayResponse: { socketAddr: handle, uuid, relayServer, id: deviceId(device), version: VERSION },
+    }),
+  )
+
+/** What both sides of a session send to the relay first; the controller names the device. */
+export const requestRelay = (
+  uuid: string,
+  { key = '', device }: { readonly key?: string; readonly device?: number } = {},
+): Buffer =>
+  framed(
+    encodeRendezvous({
+      requestRelay: { uuid, licenceKey: key, id: device === undefined ? '' : deviceId(device) },
+    }),
+  )
 
 function framed(payload: Uint8Array): Buffer {
   return Buffer.concat([frameHeader(payload.length), payload])

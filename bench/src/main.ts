@@ -3,6 +3,7 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BenchParts, measureIdServer, measureRelay } from './bench.ts'
 import { ChildProcesses } from './child-processes.ts'
+import { measureCluster } from './cluster-bench.ts'
 import { parseOptions } from './options.ts'
 import { renderTable } from './result-table.ts'
 import type { Row } from './rows.ts'
@@ -35,8 +36,10 @@ const timeLimit = new TimeLimit(options.limitSeconds, () => {
 const parts: BenchParts = { options, children, timeLimit, scratch, onStep: say, onRow: (row) => rows.push(row) }
 
 try {
-  if (options.only !== 'relay') await measureIdServer(parts)
-  if (options.only !== 'id') await measureRelay(parts)
+  const { only } = options
+  if (only === undefined || only === 'id') await measureIdServer(parts)
+  if (only === undefined || only === 'relay') await measureRelay(parts)
+  if (only === undefined || only === 'cluster') await measureCluster(parts)
 } catch (error) {
   print()
   fail(error)

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** What a process has used so far. */
 export interface ProcessUsage {
@@ -16,6 +16,19 @@ export function readUsage(pid: number): ProcessUsage {
     cpuUs: parseCpuUs(readFileSync(`/proc/${pid}/stat`, 'latin1')),
     rssBytes: parseRssBytes(readFileSync(`/proc/${pid}/status`, 'latin1')),
   }
+}
+
+/** User and system time of all of them. */
+export function cpuUsOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + readUsage(pid).cpuUs, 0)
+}
+
+/** The process and whatever it has started. */
+export function processTree(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+  )
+  return [pid, ...children.flatMap(processTree)]
 }
 
 /** From /proc/PID/stat; the program's name in parentheses may itself hold blanks and parentheses. */

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { devicePublicKey, punchHoleRequest, punchHoleSent } from './device-messages.ts'
 import type { Source } from './fleet.ts'
-import type { Target } from './job.ts'
+import type { AskedNode, Target } from './job.ts'
 import type { Load } from './measure-window.ts'
 import { findField, KEY_EXCHANGE, PUNCH_HOLE, PUNCH_HOLE_RESPONSE, scanFields, scanFrames } from './server-answer.ts'
 
@@ -21,6 +21,11 @@ export interface PunchOptions {
   /** The server's public key, which controllers present. */
   readonly key: string
   readonly connections: 'per-request' | 'kept'
+  readonly asked: AskedNode
+  /** How many ask at once. Default: many. */
+  readonly controllers?: number
+  /** Told how long each punch took, from the request to its answer. */
+  readonly onSettled?: (ms: number) => void
 }
 
 /** One device that a controller asks for, and what both sides send; made once, used again and again. */
@@ -51,7 +56,8 @@ export class PunchLoad implements Load {
 
   start(): void {
     this.#running = true
-    for (let index = 0; index < Math.min(CONTROLLERS, this.#free.length); index++) this.#startController()
+    const { controllers = CONTROLLERS } = this.#options
+    for (let index = 0; index < Math.min(controllers, this.#free.length); index++) this.#startController()
   }
 
   stop(): void {
@@ -61,16 +67,21 @@ export class PunchLoad implements Load {
 
   #startController(): void {
     if (!this.#running) return
-    const socket = this.#connect(`127.2.0.${1 + (this.#turn % CONTROLLER_ADDRESSES)}`)
+    const { target, asked: node, onSettled } = this.#options
+    const socket = this.#connect(this.#controllerAddress(), node === 'same-node' ? target.port : target.otherPort)
     let asked: Asked | undefined
+    let askedMs = 0
     const ask = () => {
       asked = this.#nextAsked()
+      askedMs = performance.now()
       socket.write(asked.callee.request)
     }
     const settle = (outcome: 'done' | 'wrong' | 'lost') => {
       if (asked) this.#release(asked)
       asked = undefined
-      if (this.#running) this[outcome]++
+      if (!this.#running) return
+      this[outcome]++
+      onSettled?.(performance.now() - askedMs)
     }
     const end = (outcome: 'wrong' | 'lost') => {
       if (asked) settle(outcome)
@@ -92,6 +103,13 @@ export class PunchLoad implements Load {
     })
   }
 
+  /** One by one, everybody who asks has an address that nobody had before: what is known of an address is of no use. */
+  #controllerAddress(): string {
+    const turn = this.#turn
+    if (this.#options.controllers === 1) return `127.2.${(turn >>> 8) & 255}.${turn & 255}`
+    return `127.2.0.${1 + (turn % CONTROLLER_ADDRESSES)}`
+  }
+
   #nextAsked(): Asked {
     const source = this.#free.shift()
     const callees = source && this.#callees.get(source)
@@ -111,18 +129,13 @@ export class PunchLoad implements Load {
     const handle = punch && findField(punch, 1)
     if (!punch || !handle) return
     const relayServer = Buffer.from(findField(punch, 2) ?? []).toString('latin1')
-    const socket = this.#connect(source.ip)
+    const socket = this.#connect(source.ip, this.#options.target.port)
     socket.on('connect', () => socket.end(punchHoleSent(callee.device, handle, relayServer)))
     socket.resume()
   }
 
-  #connect(localAddress: string): Socket {
-    const socket = connect({
-      host: this.#options.target.host,
-      port: this.#options.target.port,
-      localAddress,
-      noDelay: true,
-    })
+  #connect(localAddress: string, port: number): Socket {
+    const socket = connect({ host: this.#options.target.host, port, localAddress, noDelay: true })
     this.#open.add(socket)
     // What breaks is counted where the answer is missing.
     socket.on('error', () => undefined)

@@ -1,4 +1,4 @@
-import type { Target } from './job.ts'
+import type { AskedNode, Target } from './job.ts'
 import type { Load } from './measure-window.ts'
 import { openRelaySession, type RelaySession } from './relay-session.ts'
 
@@ -20,10 +20,13 @@ export class RelayStreams implements Load {
   #running = false
 
   /** Opens the sessions; start() sets the bytes in motion. */
-  static async open(target: Target, sessions: number): Promise<RelayStreams> {
+  static async open(
+    target: Target,
+    { sessions, halves }: { readonly sessions: number; readonly halves: AskedNode },
+  ): Promise<RelayStreams> {
     const streams = new RelayStreams()
     for (let index = 0; index < sessions; index++) {
-      streams.#sessions.push(await openRelaySession(target, streams.#reader()))
+      streams.#sessions.push(await openRelaySession(target, { halves, onread: streams.#reader() }))
     }
     return streams
   }

@@ -21,7 +21,7 @@ export async function measureRoundTrips(target: Target, seconds: number): Promis
   try {
     let relayedUs: Float64Array = new Float64Array()
     const counts = { done: 0, wrong: 0, lost: 0 }
-    const measured = await measureWork(counts, target.pid, async () => {
+    const measured = await measureWork(counts, target.pids, async () => {
       relayedUs = await trips(relayed, seconds)
       counts.done = WARM_UP_TRIPS + relayedUs.length
     })

@@ -92,18 +92,18 @@ function rateRow(
   }
 }
 
-function isUnsound(rounds: readonly Round[]): boolean {
+export function isUnsound(rounds: readonly Round[]): boolean {
   return rounds
     .flatMap(({ ours, baseline }) => [ours, baseline])
     .some(({ units, wrong, lost }) => units === 0 || wrong > 0 || lost > units * MAX_LOST_SHARE)
 }
 
-const ratio = (compared: Compared) => digits(compared.ratio)
-const micros = (value: number) => `${digits(value)} µs`
+export const ratio = (compared: Compared) => digits(compared.ratio)
+export const micros = (value: number) => `${digits(value)} µs`
 const perSecond = (value: number) => (value < 1000 ? `${digits(value)} /s` : `${digits(value / 1000)} k/s`)
 
 /** Three digits that count, as far as the point. */
-function digits(value: number): string {
+export function digits(value: number): string {
   const size = Math.abs(value)
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)
 }

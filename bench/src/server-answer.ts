@@ -6,6 +6,7 @@
 /** Envelope members that a generator meets, by field number (docs/protocol.md, messages). */
 export const PUNCH_HOLE = 9
 export const PUNCH_HOLE_RESPONSE = 11
+export const RELAY_RESPONSE = 19
 export const KEY_EXCHANGE = 25
 
 /** Where a length-delimited field's content lies. */

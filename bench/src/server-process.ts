@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, cpSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChildProcesses } from './child-processes.ts'
 import { findFreePort } from './free-ports.ts'
 import type { Target } from './job.ts'
+import { processTree } from './process-usage.ts'
 
-const HOST = '127.0.0.1'
+export const HOST = '127.0.0.1'
 const START_TIMEOUT_MS = 20_000
 const BENCH = dirname(import.meta.dirname)
 const SERVICES = join(dirname(BENCH), 'services')
@@ -18,6 +19,8 @@ export interface ServerProgram {
   readonly command: string
   readonly arguments: (host: string, port: number) => readonly string[]
   readonly settings: Readonly<Record<string, string>>
+  /** What its log says once it listens. Default: it listens when somebody can connect. */
+  readonly listening?: string
 }
 
 export interface RunningServer {
@@ -49,6 +52,7 @@ export const relay: ServerProgram = {
   arguments: (_host, port) => ['-p', String(port)],
   settings: {
     BIND: HOST,
+    PUBLIC_HOST: HOST,
     SINGLE_BANDWIDTH: NO_LIMIT,
     TOTAL_BANDWIDTH: NO_LIMIT,
     LIMIT_SPEED: NO_LIMIT,
@@ -63,6 +67,33 @@ export const baseline = (name: 'udp-echo' | 'broker' | 'tcp-pipe'): ServerProgra
   settings: {},
 })
 
+/** The ID server or the relay as one of the nodes that share this Redis. */
+export function nodeOf(
+  redisUrl: string,
+  program: ServerProgram,
+  settings: Readonly<Record<string, string>> = {},
+): ServerProgram {
+  // Nodes share a port: another one accepts connections already.
+  const listening = Number(settings.WORKERS) > 1 ? 'workers listening' : program === relay ? '"Start"' : '"listening"'
+  return {
+    ...withSettings(program, { REDIS_URL: redisUrl, NODE_ADDRESS: HOST, REUSE_PORT: 'Y', ...settings }),
+    arguments: (_host, port) => ['-p', String(port), '-k', '_'],
+    listening,
+  }
+}
+
+/** The program with more settings, which replace those that it has. */
+export function withSettings(program: ServerProgram, settings: Readonly<Record<string, string>>): ServerProgram {
+  return { ...program, settings: { ...program.settings, ...settings } }
+}
+
+export interface StartOptions {
+  /** Default: drawn. */
+  readonly port?: number
+  /** A folder with the key pair. Default: it makes one for itself, or needs none. */
+  readonly keys?: string
+}
+
 /**
  * Starts a program in an empty folder below `scratch`, on ports that are free, and waits until it listens.
  *
@@ -72,9 +103,11 @@ export async function startServer(
   program: ServerProgram,
   scratch: string,
   children: ChildProcesses,
+  { port: wantedPort, keys }: StartOptions = {},
 ): Promise<RunningServer> {
   const folder = mkdtempSync(join(scratch, `${program.name}-`))
-  const port = await findFreePort(HOST)
+  if (keys !== undefined) cpSync(keys, folder, { recursive: true })
+  const port = wantedPort ?? (await findFreePort(HOST))
   const logFile = join(folder, 'log')
   const log = openSync(logFile, 'w')
   const child = spawn(program.command, program.arguments(HOST, port), {
@@ -85,21 +118,25 @@ export async function startServer(
   })
   closeSync(log)
   children.add(child)
-  await untilListening(
-    child,
-    port,
-    () => `${program.name} does not listen: ${readFileSync(logFile, 'utf8').slice(-800)}`,
-  )
-  return { target: { host: HOST, port, pid: child.pid ?? 0 }, key: publicKeyIn(folder) }
+  const readLog = () => readFileSync(logFile, 'utf8')
+  const { listening } = program
+  const isListening = listening === undefined ? () => canConnect(port) : async () => readLog().includes(listening)
+  await untilListening(child, isListening, () => `${program.name} does not listen: ${readLog().slice(-800)}`)
+  const pids = processTree(child.pid ?? 0)
+  return { target: { host: HOST, port, otherPort: port, pids }, key: publicKeyIn(folder) }
 }
 
-async function untilListening(child: ChildProcess, port: number, failure: () => string): Promise<void> {
+async function untilListening(
+  child: ChildProcess,
+  isListening: () => Promise<boolean>,
+  failure: () => string,
+): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS
   let cause: unknown
   child.on('error', (error) => {
     cause = error
   })
-  while (!(await canConnect(port))) {
+  while (!(await isListening())) {
     const hasEnded = child.exitCode !== null || child.signalCode !== null || cause !== undefined
     if (hasEnded || performance.now() > deadline) throw new Error(failure(), { cause })
     await sleep(50)

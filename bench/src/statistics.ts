@@ -11,3 +11,9 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
   const index = Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))
   return sorted[index] ?? Number.NaN
 }
+
+/** Milliseconds, in any order, as the microseconds in the middle and of the slowest in a hundred. */
+export function durationsOf(milliseconds: readonly number[]): { readonly p50Us: number; readonly p99Us: number } {
+  const sorted = milliseconds.map((ms) => ms * 1000).toSorted((a, b) => a - b)
+  return { p50Us: percentile(sorted, 0.5), p99Us: percentile(sorted, 0.99) }
+}
