@@ -6,16 +6,16 @@ import { Pulse } from './pulse.ts'
 
 export const PASSWORD = 'correct horse'
 
-/** Devices with addresses of their own that echo whatever controllers send, all online. */
+/** Devices that take turns with these addresses (default: each has its own) and echo whatever controllers send, all online. */
 export async function startDevices(
   cluster: Cluster,
   count: number,
-  { from = 0, ...options }: Partial<DeviceOptions> & { from?: number } = {},
+  { addresses = count, ...options }: Partial<DeviceOptions> & { addresses?: number } = {},
 ): Promise<Device[]> {
   const places = Array.from({ length: count }, (_, i) => i)
   const devices: Device[] = []
   await eachOf(places, 20, async (i) => {
-    const localAddress = loopbackAddress(from + i)
+    const localAddress = loopbackAddress(i % addresses)
     devices[i] = await cluster.device(0, { password: PASSWORD, onSession: echo, localAddress, ...options })
   })
   return devices
