@@ -19,12 +19,17 @@ export async function exchange(
   device: DataEnd,
   bytes: number,
 ): Promise<{ readonly forth: Transfer; readonly back: Transfer }> {
-  const [forthReceived, backReceived] = [receive(device, bytes), receive(controller, bytes)]
-  const [forthSent, backSent] = await Promise.all([send(controller, bytes), send(device, bytes)])
+  const [controllerSaw, deviceSaw] = await Promise.all([exchangeAt(controller, bytes), exchangeAt(device, bytes)])
   return {
-    forth: { sent: forthSent, received: await forthReceived },
-    back: { sent: backSent, received: await backReceived },
+    forth: { sent: controllerSaw.sent, received: deviceSaw.received },
+    back: { sent: deviceSaw.sent, received: controllerSaw.received },
   }
+}
+
+/** One end's part of it: sends and receives that many bytes. */
+export async function exchangeAt(end: DataEnd, bytes: number): Promise<Transfer> {
+  const received = receive(end, bytes)
+  return { sent: await send(end, bytes), received: await received }
 }
 
 async function send(from: DataEnd, bytes: number): Promise<string> {
