@@ -25,6 +25,8 @@ const TASKS = {
   bench: ['bench/main.mjs'],
   simulate: ['simulation/main.mjs'],
   types: ['node_modules/turbo/bin/turbo', 'run', 'types', '--output-logs=errors-only', '--ui=stream'],
+  'package:tar': ['packaging/tar.mjs'],
+  'package:deb': ['packaging/deb.mjs'],
   build: undefined,
 }
 
