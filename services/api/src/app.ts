@@ -45,8 +45,9 @@ export async function createApp(options: AppOptions, ports: ApiPorts): Promise<F
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { ignoreTrailingSlash: true },
-    // Members that nobody knows are dropped, and nothing is taken for what it is not.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: true } },
+    // Members that nobody knows are dropped, and nothing is taken for what it is not. The schemas are our own: to check
+    // them against the schema of schemas would take most of the time of a start.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: true, validateSchema: false } },
     frameworkErrors: answerFrameworkError,
     rewriteUrl: ({ url = '/' }) => withoutPrefix(url, pathPrefix),
   })
