@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,22 +10,25 @@ const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connec
 
 /** A page with the browser build of the client, as a folder and as the lines by which nginx serves it. */
 export class WebPage {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'tryst-page-'))
+  readonly folder = mkdtempSync(join(tmpdir(), 'tryst-page-'))
 
   constructor() {
-    cpSync(join(import.meta.dirname, 'page'), this.#folder, { recursive: true })
-    cpSync(fileURLToPath(import.meta.resolve('@tryst/client/browser/bundle')), join(this.#folder, 'client.js'))
+    cpSync(join(import.meta.dirname, 'page'), this.folder, { recursive: true })
+    cpSync(fileURLToPath(import.meta.resolve('@tryst/client/browser/bundle')), join(this.folder, 'client.js'))
+    // In a container nginx is another user.
+    chmodSync(this.folder, 0o755)
   }
 
-  get locations(): string {
+  /** @param folder where nginx sees this page's */
+  locationsAt(folder: string): string {
     return `location ${PAGE_PATH} {
-    alias ${this.#folder}/;
+    alias ${folder}/;
     add_header Content-Security-Policy "${POLICY}" always;
 }
 `
   }
 
   remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
