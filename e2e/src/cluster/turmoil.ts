@@ -118,8 +118,9 @@ export class Turmoil {
       if (this.#now() + EXPLAINED_FOR_MS / 2 > untilMs) return
       const node = this.#pick(nodes)
       const address = node.program === 'hbbr' ? `127.0.0.1:${node.ports.relay}` : undefined
-      await node.kill()
+      // Connections break before this process is told of the end.
       this.deaths.push({ node: node.name, address, atMs: this.#now() })
+      await node.kill()
       await pause(options.awayMs)
       await node.start()
     }
