@@ -1,5 +1,5 @@
 import { type ConfigOf, setting } from './setting.ts'
-import { keySetting, sharedSettings } from './shared-settings.ts'
+import { keySetting, sharedSettings, warnOfPublicName } from './shared-settings.ts'
 import { text, webAddress, wholeNumber, yesOrNo } from './value-schemas.ts'
 
 const DEFAULT_PORT = 21_114
@@ -13,6 +13,7 @@ export const apiPublicUrl = setting({
   variable: 'API_PUBLIC_URL',
   schema: webAddress,
   fallback: undefined,
+  warning: warnOfPublicName,
   topic: 'API',
   meaning:
     'Where clients reach the API through a proxy with a certificate that they trust, such as `https://hbbs.example.com`. It becomes the `api` of the configuration text, which also makes clients use WebSocket over TLS. A path in it is understood in front of every route.',

@@ -422,6 +422,14 @@ describe('the configuration of the API', () => {
     ])
   })
 
+  it('warns once of a name that old clients take for the public server', () => {
+    const { warnings } = standalone({ env: { PUBLIC_HOST: 'myrustdesk.com' } })
+    expect(warnings).toEqual([
+      expect.stringMatching(/^PUBLIC_HOST=myrustdesk.com \(environment\): .* use another name$/),
+    ])
+    expect(standalone({ env: { PUBLIC_HOST: 'rustdesk.example.com' } }).warnings).toEqual([])
+  })
+
   it('is there with npm start unless another one is named, or none', () => {
     const { config } = standalone({ argv: ['-p', '30000'], env: { API_PUBLIC_URL: 'https://h.example.com/' } })
     expect(config.api).toMatchObject({ port: 29_998, publicUrl: 'https://h.example.com' })

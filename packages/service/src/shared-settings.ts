@@ -26,6 +26,12 @@ const rustLogLevel = text.transform((value): LogLevel | undefined => {
   return word === 'off' ? 'silent' : LOG_LEVELS.find((level) => level === word)
 })
 
+/** Old clients look for that name anywhere in the address. */
+export const warnOfPublicName = (host: string): string | undefined =>
+  /rustdesk\.com/i.test(host)
+    ? 'clients up to 1.4.9 take an address with rustdesk.com in it for the public server and tell the API nothing; use another name'
+    : undefined
+
 /** What several programs understand, with the same meaning and default. */
 export const sharedSettings = {
   bind: setting({
@@ -40,6 +46,7 @@ export const sharedSettings = {
     variable: 'PUBLIC_HOST',
     schema: hostName,
     fallback: undefined,
+    warning: warnOfPublicName,
     meaning:
       'Name or address that clients use to reach this server. Without a relay list they are told `PUBLIC_HOST:relay port` as their relay.',
   }),

@@ -12,12 +12,14 @@ import {
   startWantedHealthServer,
 } from '@tryst/service'
 import { Api } from './api.ts'
+import { LimitLog } from './limit-log.ts'
 import { describeMetrics } from './metrics.ts'
 import { noAccounts } from './no-accounts.ts'
 import type { ServerFacts } from './status/status-page.ts'
 
 const { config, warnings } = readConfigOrExit(parseApiConfig)
 const log = createLogger({ service: 'api', level: config.logLevel, format: config.logFormat })
+const limits = new LimitLog(log)
 const folder = process.cwd()
 
 /** What has to be closed, in this order. */
@@ -55,8 +57,7 @@ async function listen(): Promise<Api> {
         loginsPerMinute: config.loginsPerMinute,
         pathPrefix: config.publicUrl === undefined ? '' : new URL(config.publicUrl).pathname.replace(/\/$/, ''),
         describeServer: config.statusPage ? (asked) => serverFacts(config, asked) : undefined,
-        onConnectionLimit: (limit, source) =>
-          log.warn({ limit, source }, 'connection limit reached; see docs/configuration.md, Limits'),
+        onConnectionLimit: (limit, source) => limits.hit(limit, source),
       },
       noAccounts,
     )
