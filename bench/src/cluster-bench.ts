@@ -18,6 +18,8 @@ import { requestRow, streamRow } from './rows.ts'
 const HEARTBEATING_DEVICES = 10_000
 /** What stock clients do. */
 const HEARTBEAT_EVERY_SECONDS = 12
+/** What a fleet of 240,000 sends. */
+const BUSY_PER_SECOND = 20_000
 const STEADY_SECONDS = 60
 /** Sixteen behind each address, as many addresses as punches use. */
 const PUNCHED_DEVICES = 4_096
@@ -47,6 +49,11 @@ async function measureSharedFleet(parts: BenchParts): Promise<void> {
   const heartbeats = await compare(pair(two, one), rounds, () => ({ kind: 'heartbeats', seconds }), enough(parts))
   onRow(requestRow('heartbeats, 2 nodes', '1 node, SQLite', heartbeats))
 
+  onStep(`heartbeats, two nodes, ${BUSY_PER_SECOND} a second`)
+  const busyJob = { kind: 'paced-heartbeats', everySeconds: devices / BUSY_PER_SECOND, seconds } as const
+  const busy = await compare(pair(two, one), rounds, () => busyJob, enough(parts))
+  onRow(requestRow('heartbeats, 2 nodes, 20 k/s', '1 node, SQLite', busy))
+
   onStep(`heartbeats of ${devices} devices every ${HEARTBEAT_EVERY_SECONDS} s, for a minute`)
   const paced = (forSeconds: number) =>
     ({ kind: 'paced-heartbeats', everySeconds: HEARTBEAT_EVERY_SECONDS, seconds: forSeconds }) as const
@@ -60,7 +67,7 @@ async function measureSharedFleet(parts: BenchParts): Promise<void> {
     redis ? redis.counting(() => two.generator.run(ours)) : two.generator.run(ours),
     one.generator.run(ours),
   ])
-  onRow(requestRow('heartbeats, 2 nodes, paced', '1 node, SQLite', [{ ours: steady, baseline: alone }]))
+  onRow(requestRow('heartbeats, 2 nodes, quiet fleet', '1 node, SQLite', [{ ours: steady, baseline: alone }]))
   onRow(
     commandsRow('Redis, 10,000 devices, a node', { measured: steady, each: 2 * steady.seconds, unit: '/s', goal: 2 }),
   )

@@ -5,6 +5,7 @@ import { readRegistrationAnswer } from './server-answer.ts'
 /** Registrations under way at once, each from an address of its own: an answer does not name the device. */
 const MAX_LANES = 64
 const ANSWER_TIMEOUT_MS = 1000
+const REFUSED_PAUSE_MS = 300
 const MAX_TRIES = 5
 
 /** Registers devices as a stock client does: RegisterPeer, RegisterPk when asked for it, RegisterPeer again. */
@@ -28,6 +29,7 @@ export class Registrations {
     let tries = 0
     let sent: Buffer
     let timer: NodeJS.Timeout
+    let pause: NodeJS.Timeout | undefined
     return new Promise((resolve, reject) => {
       const repeat = () => {
         this.lost++
@@ -59,6 +61,10 @@ export class Registrations {
           this.done++
           device++
           next()
+        } else if (step === 'registering' && answer === 'refused') {
+          // A store that many share may be late: the device comes again.
+          clearTimeout(pause)
+          pause = setTimeout(repeat, REFUSED_PAUSE_MS)
         } else if (answer !== 'key-wanted') {
           // A repeated datagram may be asked for its key twice; everything else is wrong.
           this.wrong++
