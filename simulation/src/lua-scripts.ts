@@ -160,6 +160,8 @@ export class LuaScripts {
 const KEYS = toBytes('KEYS')
 const ARGV = toBytes('ARGV')
 const ERR = toBytes('err')
+/** Up to here a text is made faster without a Buffer. */
+const SHORT = 48
 
 function isList(reply: Reply): reply is readonly Reply[] {
   return Array.isArray(reply)
@@ -170,5 +172,6 @@ function toBytes(text: string): Uint8Array {
 }
 
 function toText(bytes: Uint8Array | null): string {
+  if (bytes && bytes.length < SHORT) return String.fromCharCode(...bytes)
   return bytes === null ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

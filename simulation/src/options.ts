@@ -23,7 +23,7 @@ export const USAGE = `usage: npm run simulate -- [--devices N] [--nodes N] [--se
   --loss      share of datagrams that the network loses: 0.005
   --churn     how often a device gets another address in a day, and how often it goes off and on: 4
   --punches   controllers that ask for a device in a second: 50
-  --steady    seconds that the fleet is watched before something breaks: 120
+  --steady    seconds that the fleet is watched before something breaks: 60
   --json      figures as JSON`
 
 /** @throws with the offender and the usage */
@@ -37,7 +37,7 @@ export function parseOptions(argv: readonly string[]): SimulationOptions {
       loss: { type: 'string', default: '0.005' },
       churn: { type: 'string', default: '4' },
       punches: { type: 'string', default: '50' },
-      steady: { type: 'string', default: '120' },
+      steady: { type: 'string', default: '60' },
       json: { type: 'boolean', default: false },
     },
   })

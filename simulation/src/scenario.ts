@@ -6,10 +6,10 @@ import { REGIONS, World } from './world.ts'
 /** Devices that come in a second, all together, when the fleet is set up: a share of all. */
 const ARRIVALS_IN_SECONDS = 100
 /** Time for the last ones, and for what their coming has set off. */
-const SETTLE_SECONDS = 30
-const AFTER_DEATH_SECONDS = 60
-const DARK_SECONDS = 60
-const AFTER_REGION_SECONDS = 90
+const SETTLE_SECONDS = 20
+const AFTER_DEATH_SECONDS = 45
+const DARK_SECONDS = 45
+const AFTER_REGION_SECONDS = 45
 const LOST_REGION = 2
 const DAY_SECONDS = 86_400
 /** A device that goes off comes back after that. */

@@ -24,9 +24,9 @@ import type { VirtualTime } from './virtual-time.ts'
 
 /** As the service does it. */
 const SWEEP_EVERY_MS = 250
-/** What one core spends on a datagram, measured: docs/scaling.md, one node. */
+/** What one core spends on a datagram, measured: docs/scaling.md, measured. */
 const HEARTBEAT_US = 25
-const REGISTRATION_US = 150
+const REGISTRATION_US = 120
 /** Datagrams that the kernel keeps for a busy process: 4 MiB, with what it counts for each. */
 const RECEIVE_QUEUE = 5_000
 

@@ -2,11 +2,11 @@ import { Keyspace, type Reply } from './keyspace.ts'
 import { LuaScripts } from './lua-scripts.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
-/** What one command costs Redis, measured: docs/scaling.md, Redis. */
-const COMMAND_US = 3
-const SCRIPT_US = 14
+/** What one command costs Redis, measured: docs/scaling.md, measured. */
+const COMMAND_US = 15
+const SCRIPT_US = 25
 /** Each further key of a script. */
-const KEY_US = 5
+const KEY_US = 15
 const RUN_ID = '0'.repeat(40)
 
 /** A Redis server in virtual time: it takes commands one after the other, each takes a while. */
