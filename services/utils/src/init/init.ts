@@ -62,7 +62,7 @@ async function setUp(folders: Folders, env: NodeJS.ProcessEnv, nowMs: number): P
       'PUBLIC_HOST is not set: put the name or address that clients use into .env, as PUBLIC_HOST=hbbs.example.com',
     )
   }
-  const keyPair = await loadKeyPair({ key: '-', use: 'sign', folder: folders.keys })
+  const keyPair = await loadKeyPair({ key: env.KEY || '-', use: 'sign', folder: folders.keys })
   hints.push(...keyPair.warnings)
   if (keyPair.source === 'made files') {
     hints.push('a new key pair was made: keep a copy of it (docs/operating.md, backup); clients hold on to it')

@@ -26,7 +26,7 @@ function usersOf(password: string): string {
   return [
     'user default off',
     'user health on nopass -@all +ping',
-    `user ${USER} on #${hash} ~* &* +@all -@admin -debug -flushall -flushdb -keys -swapdb +cluster|info +cluster|slots`,
+    `user ${USER} on #${hash} ~* &* +@all -@admin -debug -flushall -flushdb -keys -swapdb +cluster|info +cluster|slots +config|get`,
     '',
   ].join('\n')
 }
