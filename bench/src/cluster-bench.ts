@@ -54,6 +54,15 @@ async function measureSharedFleet(parts: BenchParts): Promise<void> {
   const busy = await compare(pair(two, one), rounds, () => busyJob, enough(parts))
   onRow(requestRow('heartbeats, 2 nodes, 20 k/s', '1 node, SQLite', busy))
 
+  const halfAsBusy = { ...busyJob, everySeconds: 2 * busyJob.everySeconds }
+  const each = await compare(
+    { ours: always(two, busyJob), baseline: always(one, halfAsBusy) },
+    rounds,
+    () => busyJob,
+    enough(parts),
+  )
+  onRow(requestRow('heartbeats, 2 nodes, 10 k/s each', '1 node, SQLite, 10 k/s', each))
+
   onStep(`heartbeats of ${devices} devices every ${HEARTBEAT_EVERY_SECONDS} s, for a minute`)
   const paced = (forSeconds: number) =>
     ({ kind: 'paced-heartbeats', everySeconds: HEARTBEAT_EVERY_SECONDS, seconds: forSeconds }) as const
