@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort, freePorts } from '../site/free-ports.ts'
+import { apiPort, freePort, freePorts } from '../site/free-ports.ts'
 import { STAGE_HOST, type Stage } from './stage.ts'
 import { WebPage } from './web-page.ts'
 
@@ -19,7 +19,7 @@ export const engineAnswers = (): boolean =>
 /** The containers of docker-compose.yml, with a page of ours in nginx. */
 export async function startContainers(): Promise<Stage> {
   const ports = await freePorts()
-  const [api, httpPort, httpsPort] = [await freePort(), await freePort(), await freePort()]
+  const [httpPort, httpsPort] = [await freePort(), await freePort()]
   const folder = mkdtempSync(join(tmpdir(), 'tryst-compose-'))
   const page = new WebPage()
   const override = join(folder, 'override.json')
@@ -41,7 +41,7 @@ export async function startContainers(): Promise<Stage> {
           PORT_RELAY: `${ports.relay}`,
           PORT_WS_ID: `${ports.webSocket}`,
           PORT_WS_RELAY: `${ports.relayWebSocket}`,
-          PORT_API: `${api}`,
+          PORT_API: `${apiPort(ports)}`,
           HTTP_PORT: `${httpPort}`,
           HTTPS_PORT: `${httpsPort}`,
           // A network of its own beside other stacks of this machine.

@@ -1,0 +1,198 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify, stripVTControlCharacters } from 'node:util'
+import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+
+const run = promisify(execFile)
+
+export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+/** Below the ports that systems draw for connections, and away from the usual ones. */
+const FIRST_BASE = 22_000
+const BASES = 900
+
+export interface StackOptions {
+  /** Compose files, by their names in the repository. Default: docker-compose.yml. */
+  readonly files?: readonly string[]
+  /** Where the files are and relative paths start. Default: the repository. */
+  readonly folder?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Name under which clients reach it, from this machine. */
+  readonly publicHost?: string
+}
+
+/** One container, as the engine shows it. */
+export interface ContainerState {
+  readonly Service: string
+  readonly State: string
+  readonly Health: string
+  readonly ExitCode: number
+}
+
+export interface ContainerSettings {
+  readonly user: string
+  readonly readOnly: boolean
+  readonly dropped: readonly string[] | null
+  readonly added: readonly string[] | null
+  readonly privileged: boolean
+}
+
+/** What of `docker inspect` is looked at. */
+interface Inspection {
+  readonly Config: { readonly User: string }
+  readonly HostConfig: {
+    readonly ReadonlyRootfs: boolean
+    readonly CapDrop: readonly string[] | null
+    readonly CapAdd: readonly string[] | null
+    readonly Privileged: boolean
+  }
+}
+
+/** A server in containers of its own, with ports and networks that nothing else has, reached from outside. */
+export class ComposeStack {
+  readonly project = `trystest${randomBytes(4).toString('hex')}`
+  readonly #guests = new Set<{ close(): unknown }>()
+
+  private constructor(
+    /** The ID server's port. */
+    readonly port: number,
+    readonly httpPort: number,
+    readonly httpsPort: number,
+    readonly publicHost: string,
+    private readonly options: StackOptions,
+    private readonly env: Readonly<Record<string, string>>,
+  ) {}
+
+  /** Chooses ports; nothing runs yet. */
+  static async prepare(options: StackOptions = {}): Promise<ComposeStack> {
+    const port = await freeBase()
+    const [httpPort, httpsPort] = [port + 4, port + 5]
+    const publicHost = options.publicHost ?? '127.0.0.1'
+    return new ComposeStack(port, httpPort, httpsPort, publicHost, options, {
+      PUBLIC_HOST: publicHost,
+      ...portVariables(port),
+      ...{ HTTP_PORT: `${httpPort}`, HTTPS_PORT: `${httpsPort}` },
+      NETWORK_PREFIX: `172.31.${10 + (Math.floor((port - FIRST_BASE) / 10) % 240)}`,
+      STOP_GRACE_PERIOD: '20s',
+      DRAIN_SECONDS: '0',
+      CERTIFICATE_CHECK_SECONDS: '1',
+      ...options.env,
+    })
+  }
+
+  /** `docker compose` with the stack's files. @throws Error with what it printed */
+  async compose(...args: readonly string[]): Promise<string> {
+    const { files = ['docker-compose.yml'], folder = REPOSITORY } = this.options
+    const words = ['compose', '-p', this.project, ...files.flatMap((file) => ['-f', file]), ...args]
+    const { stdout } = await run('docker', words, {
+      cwd: folder,
+      env: { ...process.env, ...this.env, COMPOSE_ANSI: 'never' },
+      maxBuffer: MAX_OUTPUT_BYTES,
+    })
+    return stdout
+  }
+
+  /** The images, as the repository is now; where TRYST_TAG names some that were made before, those. */
+  async build(): Promise<void> {
+    if (process.env.TRYST_TAG === undefined) await this.compose('build', '--quiet')
+  }
+
+  /** Until every container is healthy. */
+  async up(...args: readonly string[]): Promise<void> {
+    await this.compose('up', '--detach', '--wait', '--wait-timeout', '120', ...args)
+  }
+
+  async states(): Promise<readonly ContainerState[]> {
+    const lines = (await this.compose('ps', '--all', '--format', 'json')).trim().split('\n')
+    return lines.map((line) => JSON.parse(line) as ContainerState)
+  }
+
+  /** What a program in a running container prints. */
+  exec(service: string, ...command: readonly string[]): Promise<string> {
+    return this.compose('exec', '--no-TTY', service, ...command)
+  }
+
+  async logs(...services: readonly string[]): Promise<string> {
+    return stripVTControlCharacters(await this.compose('logs', '--no-color', '--no-log-prefix', ...services))
+  }
+
+  async container(service: string): Promise<string> {
+    return (await this.compose('ps', '--all', '--quiet', service)).trim()
+  }
+
+  /** What a container may do, as the engine has it. */
+  async settings(service: string): Promise<ContainerSettings> {
+    const { stdout } = await run('docker', ['inspect', await this.container(service)])
+    const [{ Config, HostConfig }] = JSON.parse(stdout) as [Inspection]
+    const { ReadonlyRootfs, CapDrop, CapAdd, Privileged } = HostConfig
+    return { user: Config.User, readOnly: ReadonlyRootfs, dropped: CapDrop, added: CapAdd, privileged: Privileged }
+  }
+
+  async key(): Promise<string> {
+    return (await this.exec('api', 'cat', '/data/id_ed25519.pub')).trim()
+  }
+
+  /** What the server's own certificate is signed by. */
+  authority(): Promise<string> {
+    return this.exec('nginx', 'cat', '/etc/nginx/tls/ca.pem')
+  }
+
+  async server(): Promise<ServerSettings> {
+    return { host: this.publicHost, port: this.port, key: await this.key() }
+  }
+
+  /** A device that is online. */
+  async device(options: Partial<DeviceOptions> = {}): Promise<Device> {
+    const device = this.guest(new Device({ server: await this.server(), ...options }))
+    await device.start()
+    return device.online()
+  }
+
+  async controller(options: Partial<ControllerOptions> = {}): Promise<Controller> {
+    return this.guest(new Controller({ server: await this.server(), ...options }))
+  }
+
+  guest<T extends { close(): unknown }>(guest: T): T {
+    this.#guests.add(guest)
+    return guest
+  }
+
+  async dismissGuests(): Promise<void> {
+    for (const guest of this.#guests) await guest.close()
+    this.#guests.clear()
+  }
+
+  /** Removes everything that the stack has made. */
+  async remove(): Promise<void> {
+    await this.dismissGuests()
+    await this.compose('down', '--volumes', '--remove-orphans', '--timeout', '3')
+  }
+}
+
+/** The published ports in the words of `.env`, which cannot calculate. */
+export const portVariables = (base: number): Readonly<Record<string, string>> => ({
+  PORT_BASE: `${base}`,
+  PORT_API: `${base - 2}`,
+  PORT_NAT_TEST: `${base - 1}`,
+  PORT_RELAY: `${base + 1}`,
+  PORT_WS_ID: `${base + 2}`,
+  PORT_WS_RELAY: `${base + 3}`,
+})
+
+async function freeBase(): Promise<number> {
+  for (;;) {
+    const base = FIRST_BASE + 10 * Math.floor(Math.random() * BASES)
+    const ports = Array.from({ length: 8 }, (_, i) => base - 2 + i)
+    const free = await Promise.all(ports.map(isFree))
+    if (free.every(Boolean)) return base
+  }
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, () => server.close(() => resolve(true)))
+  })

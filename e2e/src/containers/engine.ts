@@ -1,0 +1,12 @@
+import { spawnSync } from 'node:child_process'
+
+/** Why nothing can be tested in containers here; undefined: it can. */
+export const NO_ENGINE: string | undefined = whyNoEngine()
+
+function whyNoEngine(): string | undefined {
+  const engine = spawnSync('docker', ['version', '--format', '{{.Server.Version}}'], { encoding: 'utf8' })
+  if (engine.error) return 'docker is not installed; install Docker Engine with its plugin for Compose'
+  if (engine.status !== 0) return 'no container engine answers; start dockerd'
+  const compose = spawnSync('docker', ['compose', 'version', '--short'], { encoding: 'utf8' })
+  return compose.status === 0 ? undefined : 'docker compose is not there; install the plugin for Compose'
+}
