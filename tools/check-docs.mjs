@@ -65,6 +65,6 @@ function cites(section, heading) {
 function anchorOf(heading) {
   return heading
     .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(/[^\p{L}\p{M}\p{N} _-]/gu, '')
     .replaceAll(' ', '-')
 }

@@ -265,3 +265,23 @@ describe('install.sh --docker', () => {
     expect(mounted.filter((path) => spawnSync('test', ['-e', join(folder, path)]).status !== 0)).toEqual([])
   })
 })
+
+describe('docs/install.bn.md', () => {
+  /** What a page tells apart from its language: levels of headings, cells of tables, commands. */
+  const outline = (page: string) =>
+    readFileSync(join(repository, 'docs', page), 'utf8')
+      .replaceAll(/```mermaid[^`]*```/g, '')
+      .split('\n')
+      .flatMap((line) => {
+        if (/^#+ /.test(line)) return [line.replace(/ .*/, '')]
+        if (line.startsWith('|')) return [`${line.split('|').length} cells`]
+        // Comments and placeholders are translated.
+        return /^(sudo |npm |docker |git |cd |tar |echo |cat )/.test(line)
+          ? [line.replace(/\s+# .*/, '').replace(/<.*>/, '')]
+          : []
+      })
+
+  it('says what docs/install.md says', () => {
+    expect(outline('install.bn.md')).toEqual(outline('install.md'))
+  })
+})
