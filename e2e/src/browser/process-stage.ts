@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '../site/free-ports.ts'
+import { apiPort } from '../site/free-ports.ts'
 import { Site } from '../site/site.ts'
 import { prepare } from './certificates.ts'
 import { ReverseProxy } from './reverse-proxy.ts'
@@ -26,7 +26,7 @@ export async function startProcesses(): Promise<Stage> {
     const { webSocket, relayWebSocket, main } = site.ports
     const proxy = await ReverseProxy.start({
       certificates: folder,
-      upstreams: { webSocketId: webSocket, webSocketRelay: relayWebSocket, api: await freePort() },
+      upstreams: { webSocketId: webSocket, webSocketRelay: relayWebSocket, api: apiPort(site.ports) },
       locations: page.locationsAt(page.folder),
     })
     cleanUps.push(() => proxy.close())
