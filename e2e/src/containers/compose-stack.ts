@@ -21,6 +21,8 @@ export interface StackOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Name under which clients reach it, from this machine. */
   readonly publicHost?: string
+  /** The ID server's port. Default: one of which nothing around it is used. */
+  readonly port?: number
 }
 
 /** One container, as the engine shows it. */
@@ -67,7 +69,7 @@ export class ComposeStack {
 
   /** Chooses ports; nothing runs yet. */
   static async prepare(options: StackOptions = {}): Promise<ComposeStack> {
-    const port = await freeBase()
+    const port = options.port ?? (await freeBase())
     const [httpPort, httpsPort] = [port + 4, port + 5]
     const publicHost = options.publicHost ?? '127.0.0.1'
     return new ComposeStack(port, httpPort, httpsPort, publicHost, options, {
@@ -145,13 +147,13 @@ export class ComposeStack {
 
   /** A device that is online. */
   async device(options: Partial<DeviceOptions> = {}): Promise<Device> {
-    const device = this.guest(new Device({ server: await this.server(), ...options }))
+    const device = this.guest(new Device({ ...options, server: options.server ?? (await this.server()) }))
     await device.start()
     return device.online()
   }
 
   async controller(options: Partial<ControllerOptions> = {}): Promise<Controller> {
-    return this.guest(new Controller({ server: await this.server(), ...options }))
+    return this.guest(new Controller({ ...options, server: options.server ?? (await this.server()) }))
   }
 
   guest<T extends { close(): unknown }>(guest: T): T {

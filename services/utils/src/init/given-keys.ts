@@ -14,8 +14,8 @@ const SECRETS = '/run/secrets'
  */
 export function placeGivenKeys(folder: string, env: NodeJS.ProcessEnv, secrets = SECRETS): void {
   const given = {
-    publicKey: readIfThere(join(secrets, 'key_pub')) ?? env.KEY_PUB,
-    secretKey: readIfThere(join(secrets, 'key_priv')) ?? env.KEY_PRIV,
+    publicKey: readSecret(join(secrets, 'key_pub'), env.KEY_PUB),
+    secretKey: readSecret(join(secrets, 'key_priv'), env.KEY_PRIV),
   }
   const publicPath = join(folder, PUBLIC_KEY_FILE)
   const secretPath = join(folder, SECRET_KEY_FILE)
@@ -35,4 +35,14 @@ export function placeGivenKeys(folder: string, env: NodeJS.ProcessEnv, secrets =
     writeOnce(publicPath, publicKey, 0o644)
   }
   writeOnce(secretPath, secretKey, 0o600)
+}
+
+/** A secret that only root may read was read by the entry point before it gave up being root, into the variable. */
+function readSecret(path: string, variable: string | undefined): string | undefined {
+  try {
+    return readIfThere(path) ?? variable
+  } catch (error) {
+    if (variable) return variable
+    throw error
+  }
 }
