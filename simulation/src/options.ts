@@ -17,7 +17,7 @@ export interface SimulationOptions {
 
 export const USAGE = `usage: npm run simulate -- [--devices N] [--nodes N] [--seed N] [--loss P] [--churn N] [--punches N] [--steady S] [--json]
 
-  --devices   100000 unless given; 300 to 10000000. A million takes some minutes and 5 GB
+  --devices   100000 unless given; 300 to 10000000. A million takes ten minutes and 3.2 GB
   --nodes     ID servers in each of the three regions: 3; 2 to 20
   --seed      decides everything that is random: 1
   --loss      share of datagrams that the network loses: 0.005
