@@ -65,6 +65,16 @@ describe('the log of events', () => {
     expect(hits).toHaveLength(6)
   })
 
+  it('says once for each purpose that the state is not available, however often it is asked', () => {
+    const { events, lines } = eventLog()
+    for (let times = 0; times < 1_000; times++) events.unavailable('registration', new Error('Redis is away'))
+    events.unavailable('request', new Error('Redis is away'))
+    expect(lines.map(({ level, msg, what, times }) => [level, msg, what, times])).toEqual([
+      ['error', 'state not available', 'registration', 1],
+      ['error', 'state not available', 'request', 1],
+    ])
+  })
+
   it('tells what became of a device', () => {
     const { events, lines } = eventLog()
     events.registered('123456789' as PeerId, { ip: '203.0.113.7', port: 50_000 }, 'created')

@@ -3,7 +3,7 @@ import type { Contradicting, LimitName, RendezvousEvents } from '@tryst/rendezvo
 import type { Logger } from '@tryst/service'
 import type { ConnectionLimit } from '@tryst/transport'
 
-/** How often one limit is written to the log at most. */
+/** How often one limit, and one thing that is not available, is written to the log at most. */
 const LIMIT_LOG_EVERY_MS = 60_000
 /** Ids that are logged within `LIMIT_LOG_EVERY_MS` at most. */
 const MAX_CONTRADICTIONS_LOGGED = 100
@@ -24,11 +24,13 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
   'pending-registrations': 'the store is slower than the registrations: look at its disk',
 }
 
-/** Writes what happens to the log; limits once a minute each, with the number of times. */
+type Unavailable = Parameters<RendezvousEvents['unavailable']>[0]
+
+/** Writes what happens to the log; limits and what is not available once a minute each, with the number of times. */
 export class EventLog implements RendezvousEvents {
-  #apiMissedAtMs = Number.NEGATIVE_INFINITY
   #contradicted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
-  readonly #limits = new Map<HbbsLimit, { readonly sinceMs: number; times: number }>()
+  readonly #limits = new Map<HbbsLimit, Counted>()
+  readonly #unavailable = new Map<Unavailable, Counted>()
 
   constructor(
     private readonly log: Logger,
@@ -66,12 +68,12 @@ export class EventLog implements RendezvousEvents {
   serverListUpdated: RendezvousEvents['serverListUpdated'] = (serial, servers) =>
     this.log.info({ serial, servers }, 'server list updated')
 
+  /** Strangers ask for things too: while the state is away each of their requests would be a line. */
   unavailable: RendezvousEvents['unavailable'] = (what, err) => {
-    if (what !== 'api') return this.log.error({ err, what }, 'state not available')
-    const nowMs = performance.now()
-    if (nowMs - this.#apiMissedAtMs < LIMIT_LOG_EVERY_MS) return
-    this.#apiMissedAtMs = nowMs
-    this.log.warn({ err }, 'the API does not answer requests that came over the main port; check API_URL')
+    const times = timesToLog(this.#unavailable, what)
+    if (times === undefined) return
+    if (what !== 'api') this.log.error({ err, what, times }, 'state not available')
+    else this.log.warn({ err, times }, 'the API does not answer requests that came over the main port; check API_URL')
   }
 
   limitHit: RendezvousEvents['limitHit'] = (limit, source) => this.#hit(limit, source)
@@ -82,15 +84,27 @@ export class EventLog implements RendezvousEvents {
 
   #hit(limit: HbbsLimit, source: string): void {
     this.onLimit(limit)
-    const nowMs = performance.now()
-    const seen = this.#limits.get(limit)
-    if (seen && nowMs - seen.sinceMs < LIMIT_LOG_EVERY_MS) {
-      seen.times++
-      return
-    }
-    this.#limits.set(limit, { sinceMs: nowMs, times: 0 })
-    this.log.warn({ limit, source, times: (seen?.times ?? 0) + 1, remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
+    const times = timesToLog(this.#limits, limit)
+    if (times !== undefined) this.log.warn({ limit, source, times, remedy: LIMIT_REMEDIES[limit] }, 'limit hit')
   }
+}
+
+/** How often something happened since `sinceMs`, when it was logged last. */
+interface Counted {
+  readonly sinceMs: number
+  times: number
+}
+
+/** Undefined: it was logged less than a minute ago. Else how often it happened since, this time included. */
+function timesToLog<What>(counted: Map<What, Counted>, what: What): number | undefined {
+  const nowMs = performance.now()
+  const seen = counted.get(what)
+  if (seen && nowMs - seen.sinceMs < LIMIT_LOG_EVERY_MS) {
+    seen.times++
+    return undefined
+  }
+  counted.set(what, { sinceMs: nowMs, times: 0 })
+  return (seen?.times ?? 0) + 1
 }
 
 const sideOf = ({ uuid, publicKey, ip }: Contradicting) => ({
