@@ -187,7 +187,11 @@ import_folder() {
   fi
   mkdir -p "$data"
   for name in id_ed25519 id_ed25519.pub db_v2.sqlite3 db_v2.sqlite3-wal .env blocklist.txt blacklist.txt; do
-    if [ -f "$import/$name" ]; then cp "$import/$name" "$data/$name" && chmod 600 "$data/$name"; fi
+    if [ ! -f "$import/$name" ]; then continue; fi
+    cp "$import/$name" "$data/$name"
+    chmod 600 "$data/$name"
+    # The user of an earlier installation; a new one is given the whole folder below.
+    chown "$(stat -c %u:%g "$data")" "$data/$name"
   done
 }
 
@@ -223,7 +227,7 @@ start_units() {
 tell() {
   say "Installed: $(head -n 1 "$prefix/VERSION"), programs in $prefix, data in $data, settings in $settings"
   if [ "$start" = no ] || ! systemd_runs; then
-    say 'Nothing was started; at the next start of the machine the units are.'
+    say 'Nothing was started or restarted; at the next start of the machine the units are.'
     return
   fi
   if ! wanted hbbs; then return; fi
@@ -237,7 +241,10 @@ tell() {
   else
     say "hbbs has made no key yet; see $logs/hbbs.log"
   fi
-  if wanted api; then say 'What clients need, and a QR code: http://this-machine:21114/'; fi
+  if wanted api; then
+    named=$(sed -n 's/^PUBLIC_HOST=//p' "$settings")
+    say "What clients need, and a QR code: http://${named:-this-machine}:21114/"
+  fi
 }
 
 install() {

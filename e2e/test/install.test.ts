@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { appendFileSync, chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { Controller, Device } from '@tryst/client'
@@ -93,8 +93,7 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
     beforeAll(() => {
       const [tar] = makePackages('tar') as [string]
       execFileSync('tar', ['-xzf', tar, '-C', root.path('/opt')])
-      const [folder] = readdirSync(root.path('/opt')) as [string]
-      script = `/opt/${folder}/install.sh`
+      script = `/opt/${basename(tar, '.tar.gz')}/install.sh`
       report({ 'package:tar MB': statSync(tar).size / 1e6 })
     })
 
@@ -160,8 +159,17 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
       expect(left.filter((path) => root.has(path))).toEqual([`${DATA}/id_ed25519`])
       root.run(script, '--uninstall', '--delete-data')
       expect(root.has(`${DATA}/id_ed25519`)).toBe(true)
+      cpSync(root.path(DATA), root.path('/opt/former'), { recursive: true })
       root.run(script, '--uninstall', '--delete-data', '--yes')
       expect([DATA, SETTINGS].filter((path) => root.has(path))).toEqual([])
+    })
+
+    it('takes the folder of a server over that ran elsewhere', () => {
+      root.run(script, '--yes', '--import', '/opt/former')
+      expect(root.read(`${DATA}/id_ed25519`)).toBe(root.read('/opt/former/id_ed25519'))
+      expect(devicesOf(root.path(DATA))).toEqual(devicesOf(root.path('/opt/former')))
+      expect(readdirSync(root.path(DATA)).map((name) => ownerOf(join(DATA, name)))).not.toContain('root')
+      root.run(script, '--uninstall', '--delete-data', '--yes')
     })
   })
 
@@ -170,7 +178,6 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
     const units = '/lib/systemd/system'
     const sample = join(vectorsDir, 'data-folder')
     let packages: string[]
-    let script: string
 
     beforeAll(() => {
       packages = makePackages('deb').map((file) => {
@@ -178,14 +185,14 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
         cpSync(file, root.path(inside))
         return inside
       })
-      script = `/opt/${readdirSync(root.path('/opt'))[0]}/install.sh`
+      cpSync(join(repository, 'install.sh'), root.path('/opt/install.sh'))
       installFormerPackages(root)
       cpSync(sample, root.path(DATA), { recursive: true })
       for (const name of readdirSync(root.path(DATA))) chmodSync(root.path(join(DATA, name)), 0o600)
     })
 
     it('leaves the field to the former packages where install.sh meets them', () => {
-      const { status, stderr } = root.try(script, '--yes')
+      const { status, stderr } = root.try('/opt/install.sh', '--yes')
       expect([status, stderr]).toEqual([1, expect.stringContaining('apt-get remove rustdesk-server-hbbs')])
     })
 
