@@ -29,6 +29,7 @@ export const REQUEST_OUTCOMES = [
   'unknown_id',
   'offline',
   'too_long',
+  'too_many',
   'store_unavailable',
   'node_unavailable',
   'initiator_gone',

@@ -10,6 +10,12 @@ import type { Presence, PresenceTable } from './presence-table.ts'
 /** Devices speak up every 15 s: one that was heard of longer ago may have turned to another node. */
 const HEARD_LATELY_MS = 17_000
 
+/**
+ * Look-ups for one connection at once. Stock clients wait for an answer before they ask again; what others send faster
+ * than it can be looked up would fill the way to the shared memory for everybody.
+ */
+const MAX_LOOKUPS_PER_CONNECTION = 4
+
 /** Where a device was found. */
 export interface Found {
   readonly node: NodeId | 'here'
@@ -45,6 +51,8 @@ export interface DeviceRequestsParts {
 
 /** Brings requests to devices, on whichever node they are (docs/protocol.md, introduction). */
 export class DeviceRequests {
+  readonly #lookups = new WeakMap<ClientConnection, number>()
+
   constructor(private readonly parts: DeviceRequestsParts) {}
 
   /** One that this node hears is asked without waiting for anything. */
@@ -56,12 +64,29 @@ export class DeviceRequests {
     if (here?.online && (cluster.isAlone || nowMs - here.lastSeenMs <= HEARD_LATELY_MS)) {
       return this.#prepare(request, this.#foundHere(id, here))
     }
+    if (!this.#beginLookup(request.initiator)) return
     this.#find(id, here?.online ? this.#foundHere(id, here) : undefined)
+      .finally(() => this.#endLookup(request.initiator))
       .then((found) => {
         if (typeof found === 'string') request.refuse(found)
         else this.#prepare(request, found)
       })
       .catch((error: unknown) => this.#giveUp(error))
+  }
+
+  /** False: the connection asks for too much at once. */
+  #beginLookup(initiator: ClientConnection): boolean {
+    const lookups = this.#lookups.get(initiator) ?? 0
+    if (lookups >= MAX_LOOKUPS_PER_CONNECTION) {
+      this.parts.counters.requests.too_many++
+      return false
+    }
+    this.#lookups.set(initiator, lookups + 1)
+    return true
+  }
+
+  #endLookup(initiator: ClientConnection): void {
+    this.#lookups.set(initiator, (this.#lookups.get(initiator) ?? 1) - 1)
   }
 
   #foundHere(id: PeerId, { ip }: Presence): Found {
@@ -92,8 +117,9 @@ export class DeviceRequests {
   /** Lets the other nodes and the relays know before the device does, whose answer may be quick. */
   #prepare(request: DeviceRequest, found: Found): void {
     const { cluster, tickets, events } = this.parts
-    const known = cluster.awaitAnswers(request.initiator.remote.ip)
-    const ticket = tickets.issue(request.uuid, request.id)
+    const { ip } = request.initiator.remote
+    const known = cluster.awaitAnswers(ip)
+    const ticket = tickets.issue(request.uuid, request.id, ip)
     if (!known && !ticket) return this.#push(request, found, 'first')
     // Where it can't be told, nodes and relays ask one another.
     Promise.all([known?.catch((error: unknown) => events.unavailable('request', error)), ticket])

@@ -10,6 +10,7 @@ export type LimitName =
   | 'uuid-mismatch-silence'
   | 'devices'
   | 'pending-registrations'
+  | 'sessions-per-minute'
 
 /** One side of a contradiction. */
 export interface Contradicting {

@@ -162,7 +162,8 @@ export class Introducer {
     }
     const atHand = signed.peek(ask.id)
     // The relay has to know of the session before the controller comes to it.
-    const ticket = message.relayResponse && tickets.issue(message.relayResponse.uuid, ask.id)
+    const { ip } = ask.initiator.remote
+    const ticket = message.relayResponse && tickets.issue(message.relayResponse.uuid, ask.id, ip)
     if (atHand && !ticket) deliver(atHand)
     else {
       Promise.all([atHand ?? signed.find(ask.id), ticket])

@@ -1,3 +1,4 @@
+import { sourcePrefix } from '@tryst/protocol'
 import type { Clock } from './connection.ts'
 import type { RendezvousEvents } from './events.ts'
 import type { PeerId } from './peer-identity.ts'
@@ -7,11 +8,14 @@ import type { RelayTickets } from './relay-tickets.ts'
 export const TICKET_LIFETIME_MS = 60_000
 /** About 200 bytes each; beyond it the oldest is forgotten, which relays then know of from the shared memory only. */
 const MAX_TICKETS = 100_000
+/** Of one source within a minute: a ticket is memory in Redis, and takes another one's place here. */
+const MAX_TICKETS_OF_SOURCE = 10_000
 /** Stock clients draw 36 characters; longer than any name of a session that a relay would take. */
 const MAX_UUID_CHARS = 256
 
 interface Ticket {
   readonly device: PeerId
+  readonly source: string
   readonly untilMs: number
 }
 
@@ -19,12 +23,13 @@ interface Ticket {
 export class IssuedTickets {
   /** By uuid, oldest first. */
   readonly #tickets = new Map<string, Ticket>()
+  readonly #countBySource = new Map<string, number>()
 
   constructor(
     private readonly parts: {
       readonly tickets: RelayTickets
       readonly clock: Clock
-      readonly events: Pick<RendezvousEvents, 'unavailable'>
+      readonly events: Pick<RendezvousEvents, 'unavailable' | 'limitHit'>
     },
   ) {}
 
@@ -32,13 +37,22 @@ export class IssuedTickets {
     return this.#tickets.size
   }
 
-  /** Settled, never rejected, once relays may be told of the session; undefined: at once. */
-  issue(uuid: string, device: PeerId): Promise<void> | undefined {
+  /**
+   * Settled, never rejected, once relays may be told of the session; undefined: at once.
+   *
+   * @param initiatorIp where the controller is
+   */
+  issue(uuid: string, device: PeerId, initiatorIp: string): Promise<void> | undefined {
     const { tickets, events } = this.parts
     if (uuid === '' || uuid.length > MAX_UUID_CHARS) return undefined
+    const source = sourcePrefix(initiatorIp)
+    if (this.#isFullFor(source)) {
+      events.limitHit('sessions-per-minute', initiatorIp)
+      return undefined
+    }
     const written = tickets.issue(uuid, device)
     if (!written) return undefined
-    this.#remember(uuid, device)
+    this.#remember(uuid, device, source)
     return written.catch((error: unknown) => events.unavailable('ticket', error))
   }
 
@@ -48,13 +62,37 @@ export class IssuedTickets {
     return ticket && ticket.untilMs > this.parts.clock() ? ticket.device : undefined
   }
 
-  #remember(uuid: string, device: PeerId): void {
-    const nowMs = this.parts.clock()
-    this.#tickets.delete(uuid)
-    for (const [oldest, { untilMs }] of this.#tickets) {
-      if (untilMs > nowMs && this.#tickets.size < MAX_TICKETS) break
-      this.#tickets.delete(oldest)
+  #isFullFor(source: string): boolean {
+    if ((this.#countBySource.get(source) ?? 0) < MAX_TICKETS_OF_SOURCE) return false
+    this.#dropLapsed()
+    return (this.#countBySource.get(source) ?? 0) >= MAX_TICKETS_OF_SOURCE
+  }
+
+  #remember(uuid: string, device: PeerId, source: string): void {
+    this.#forget(uuid)
+    this.#dropLapsed()
+    for (const oldest of this.#tickets.keys()) {
+      if (this.#tickets.size < MAX_TICKETS) break
+      this.#forget(oldest)
     }
-    this.#tickets.set(uuid, { device, untilMs: nowMs + TICKET_LIFETIME_MS })
+    this.#tickets.set(uuid, { device, source, untilMs: this.parts.clock() + TICKET_LIFETIME_MS })
+    this.#countBySource.set(source, (this.#countBySource.get(source) ?? 0) + 1)
+  }
+
+  #dropLapsed(): void {
+    const nowMs = this.parts.clock()
+    for (const [oldest, { untilMs }] of this.#tickets) {
+      if (untilMs > nowMs) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(uuid: string): void {
+    const source = this.#tickets.get(uuid)?.source
+    if (source === undefined) return
+    this.#tickets.delete(uuid)
+    const left = (this.#countBySource.get(source) ?? 0) - 1
+    if (left > 0) this.#countBySource.set(source, left)
+    else this.#countBySource.delete(source)
   }
 }

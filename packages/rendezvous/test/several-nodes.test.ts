@@ -51,6 +51,23 @@ describe('a controller that asks for a device, with several nodes', () => {
     expect(refusals(a)).toEqual([Failure.OFFLINE])
   })
 
+  it('has no more than four devices looked up at once, however many it asks for', async () => {
+    const { bench, cluster, a } = await benchWithoutDevice()
+    const located = Promise.withResolvers<Location | undefined>()
+    cluster.locations = [located.promise]
+    for (let times = 0; times < 10; times++) await bench.message(a, ask)
+    expect(cluster.asked).toHaveLength(4)
+    expect(bench.server.counters.requests.too_many).toBe(6)
+    // Others are not held up by it.
+    await bench.message(new TestConnection({ ip: '203.0.113.8', port: 1 }), ask)
+    expect(cluster.asked).toHaveLength(5)
+    located.resolve(undefined)
+    await bench.settled()
+    expect(refusals(a)).toHaveLength(4)
+    await bench.message(a, ask)
+    expect(refusals(a)).toHaveLength(5)
+  })
+
   it('is not refused when nobody can be asked, since a false refusal would be final', async () => {
     const { bench, cluster, a } = await benchWithoutDevice()
     cluster.locations = [away()]

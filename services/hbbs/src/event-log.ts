@@ -21,6 +21,8 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
   'lookups-per-minute': 'raise LOOKUPS_PER_MINUTE for a large fleet behind one address, else block the source',
   'uuid-mismatch-silence': 'a device uses an id that another one has: give it a new id',
   devices: 'raise MAX_DEVICES, or start another node',
+  'sessions-per-minute':
+    'more than 10,000 relayed sessions of one address within a minute: relays that demand tickets will not know the others; block the source',
   'pending-registrations': 'the store is slower than the registrations: look at its disk',
 }
 
