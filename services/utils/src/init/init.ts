@@ -41,12 +41,21 @@ export async function runInit({ argv, env, nowMs }: InitInput): Promise<CommandR
     return { output: await setUp({ ...folders, keys: folders.keys }, env, nowMs), status: 0 }
   } catch (error) {
     if (error instanceof InitError || error instanceof KeyFileError) return failed(error.message)
-    if (error instanceof TypeError && 'code' in error) return failed(`${error.message}\n\n${USAGE}`)
-    if (error instanceof Error && 'path' in error) {
-      return failed(`${error.message}; let this user (${process.getuid?.()}) write there`)
-    }
+    if (!isSystemError(error)) throw error
+    if (error.code.startsWith('ERR_PARSE_ARGS')) return failed(`${error.message}\n\n${USAGE}`)
+    if ('path' in error) return failed(`${error.message}; let this user (${process.getuid?.()}) write there`)
     throw error
   }
+}
+
+function isSystemError(error: unknown): error is { readonly code: string; readonly message: string } {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    'message' in error
+  )
 }
 
 const failed = (reason: string): CommandResult => ({ output: `ERROR: ${reason}\n`, status: 1 })
