@@ -18,6 +18,8 @@ export interface ScriptCall {
   readonly keys: readonly string[]
   readonly args: readonly (string | number | Uint8Array)[]
   readonly replies?: 'text' | 'bytes'
+  /** As in RedisCommand. */
+  readonly isVital?: boolean
 }
 
 /** `up` comes after each (re)connect, in a Cluster that of any primary: write back what may be missing there. */
@@ -346,7 +348,7 @@ export class RedisConnection {
 
 /** `deadline` is in Redis' time. The script is named only where `lane` has had it before, else sent as a whole. */
 export function scriptCommand(
-  { script, keys, args, replies = 'text' }: ScriptCall,
+  { script, keys, args, replies = 'text', isVital = false }: ScriptCall,
   deadline: number,
   lane?: RedisLane,
 ): KeyedCommand {
@@ -355,7 +357,7 @@ export function scriptCommand(
   const isKnown = lane?.scripts.has(script.sha1) ?? false
   lane?.scripts.add(script.sha1)
   const [name, body] = isKnown ? ['EVALSHA', script.sha1] : ['EVAL', script.source]
-  return { key, name, args: [body, keys.length, ...keys, deadline, ...args], replies }
+  return { key, name, args: [body, keys.length, ...keys, deadline, ...args], replies, isVital }
 }
 
 /** An error reply of this code. */

@@ -9,6 +9,8 @@ export interface RedisCommand {
   readonly name: string
   readonly args: readonly (string | number | Uint8Array)[]
   readonly replies?: 'text' | 'bytes'
+  /** What the node lives by finds room in a full queue; there is one of it at a time. */
+  readonly isVital?: boolean
 }
 
 /** What Redis answered: text, bytes, number, null, or a list of these. */
@@ -127,7 +129,7 @@ export class RedisLane {
       counters.refusedAway += commands.length
       return Promise.reject(new StoreUnavailableError(`${label} is away: ${this.#lastError}`))
     }
-    if (this.#queued + commands.length > maxQueued) {
+    if (this.#queued + commands.length > maxQueued && !commands.every(({ isVital }) => isVital)) {
       counters.refusedQueueFull += commands.length
       return Promise.reject(new StoreUnavailableError(`${label} has ${this.#queued} commands to answer already`))
     }

@@ -231,6 +231,7 @@ export class RedisNode {
         script: RENEW_LEASE,
         keys: this.#keys,
         args: [this.incarnation, this.leaseMs, this.intervalMs, info, this.#drawnEpoch, ...relays],
+        isVital: true,
       })
       this.#failures = 0
       this.#leaseEndsMs = sentMs + this.leaseMs

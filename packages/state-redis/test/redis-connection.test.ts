@@ -86,4 +86,14 @@ suite(name, () => {
     expect(connection.counters.refusedQueueFull).toBe(5)
     expect(await connection.command(command)).toBeNull()
   })
+
+  it('has room in a full queue for what the node lives by', async () => {
+    connection = await RedisConnection.open(redis.settings({ maxQueuedCommands: 10 }))
+    const key = connection.keys.session('vital')
+    const flood = Array.from({ length: 10 }, () => connection.command({ key, name: 'GET', args: [key] }))
+    const renewing = connection.run({ script: COUNT, keys: [key], args: [1], isVital: true })
+    await expect(connection.run({ script: COUNT, keys: [key], args: [1] })).rejects.toThrow(StoreUnavailableError)
+    expect(await renewing).toBe(1)
+    await Promise.all(flood)
+  })
 })
