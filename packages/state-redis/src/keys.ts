@@ -81,7 +81,7 @@ export class RedisKeys {
     return `${this.prefix}{nodes}:relays`
   }
 
-  /** Nodes where initiators wait that are seen from this IP. Sorted set: incarnation by end (Redis' time, ms). 40 s. */
+  /** Nodes where initiators wait that are seen from this IP. Sorted set: incarnation by end (Redis' time, ms). 60 s. */
   waiting(ip: string): string {
     return `${this.prefix}{w${fnv1a(ip) & 1023}}:waiting:${ip}`
   }

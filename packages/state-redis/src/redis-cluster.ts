@@ -29,8 +29,11 @@ export interface RedisClusterParts {
   readonly sweepMs?: number
 }
 
-/** For so long after Redis came back it may not know every device: nodes are asked where it knows none. */
+/** For so long after Redis came back it may not know every device and everybody who waits: nodes are asked. */
 const RECOVERY_MS = 10_000
+/** Of one list of devices that somebody wants to know of, and of all such lists: the rest of the queue is for others. */
+const IDS_AT_ONCE = 1_000
+const MAX_LISTED_AT_ONCE = 4_000
 /** A moment in which another node is back at Redis before us is no cut. */
 const TURNS_UNTIL_CUT_OFF = 2
 
@@ -47,6 +50,7 @@ export class RedisCluster implements Cluster {
   readonly #waiting: WaitingNodes
   #local: LocalNode | undefined
   #stopListening: (() => void)[] = []
+  #listing = 0
   #recoversUntilMs = Number.NEGATIVE_INFINITY
   #hadLease = true
   #turnsCutOff = 0
@@ -107,14 +111,33 @@ export class RedisCluster implements Cluster {
   }
 
   async locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
-    if (ids.length === 0) return []
+    // A controller waits.
+    if (ids.length === 1) return this.#locate(ids)
+    const places: (Location | undefined)[] = []
+    for (let at = 0; at < ids.length; at += IDS_AT_ONCE)
+      places.push(...(await this.#locateListed(ids.slice(at, at + IDS_AT_ONCE))))
+    return places
+  }
+
+  async #locateListed(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
+    if (this.#listing + ids.length > MAX_LISTED_AT_ONCE)
+      throw new StoreUnavailableError(`${this.#listing} devices of lists are being looked up already`)
+    this.#listing += ids.length
+    try {
+      return await this.#locate(ids)
+    } finally {
+      this.#listing -= ids.length
+    }
+  }
+
+  async #locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
     const rows = await this.#connection.pipelined(
       ids.map((id) => {
         const key = this.#connection.keys.presence(id)
         return { key, name: 'HMGET', args: [key, 'o', 'i'] }
       }),
     )
-    const isRecovering = performance.now() < this.#recoversUntilMs
+    const isRecovering = this.#isRecovering
     const places: (Location | undefined)[] = []
     const unsure: number[] = []
     for (const [index, row] of rows.entries()) {
@@ -215,6 +238,8 @@ export class RedisCluster implements Cluster {
   }
 
   async #nodesWaitingAt(ip: string): Promise<KnownNode[]> {
+    // Who began to wait while Redis was away is written nowhere.
+    if (this.#isRecovering) return this.#others.idServers
     try {
       const names = (await this.#waiting.nodesFor(ip)).filter((name) => name !== this.#node.incarnation)
       const nodes = await Promise.all(names.map((name) => this.#node.find(name)))
@@ -223,6 +248,10 @@ export class RedisCluster implements Cluster {
       if (!(error instanceof StoreUnavailableError)) throw error
       return this.#others.idServers
     }
+  }
+
+  get #isRecovering(): boolean {
+    return performance.now() < this.#recoversUntilMs
   }
 
   #turn(): void {

@@ -5,8 +5,9 @@ import { defineScript } from './redis-script.ts'
 
 /** An initiator waits no longer than this after its last request (docs/protocol.md, limits). */
 export const WAITING_LIFETIME_MS = 40_000
-/** What was written for an address is good for those who come a little later. */
+/** What was written for an address is good for those who come a little later, for as long as they wait. */
 const WRITTEN_AGAIN_AFTER_MS = 20_000
+const RECORD_LIFETIME_MS = WAITING_LIFETIME_MS + WRITTEN_AGAIN_AFTER_MS
 const MAX_REMEMBERED = 20_000
 
 /** KEYS: the nodes of an address. ARGV: node, lifetime ms. */
@@ -59,14 +60,14 @@ export class WaitingNodes {
     const nowMs = performance.now()
     for (const [address, writtenMs] of [...this.#written]) {
       this.#written.delete(address)
-      if (nowMs - writtenMs < WAITING_LIFETIME_MS) this.add(address)?.catch(() => {})
+      if (nowMs - writtenMs < RECORD_LIFETIME_MS) this.add(address)?.catch(() => {})
     }
   }
 
   async #write(address: string): Promise<void> {
     const sentMs = performance.now()
     const key = this.#connection.keys.waiting(address)
-    await this.#connection.run({ script: WAIT_HERE, keys: [key], args: [this.#incarnation, WAITING_LIFETIME_MS] })
+    await this.#connection.run({ script: WAIT_HERE, keys: [key], args: [this.#incarnation, RECORD_LIFETIME_MS] })
     this.#written.delete(address)
     this.#written.set(address, sentMs)
     for (const oldest of this.#written.keys()) {

@@ -148,6 +148,19 @@ suite(name, () => {
     redis.resume()
   })
 
+  it('carry an answer to whoever began to wait while Redis was away, also when it is back', async () => {
+    redis.pause()
+    await until(() => nodes.every(({ connection }) => connection.state === 'away'), 'Redis is away')
+    expect(node(2).cluster.awaitAnswers('192.0.2.9')).toBeUndefined()
+    redis.resume()
+    await until(() => nodes.every(({ connection }) => connection.state === 'up'), 'Redis is back')
+    const handle = mangleAddress({ ip: '192.0.2.9', port: 1 }, 1)
+    const from = { ip: '192.0.2.1', port: 1 }
+    const answer = { kind: 'punch-hole-sent', handle, id: '', message: new Uint8Array(1), from } as const
+    expect(await node(0).cluster.answer(answer)).toBe(true)
+    expect(node(2).answers).toEqual([answer])
+  })
+
   it('write back what they hold when Redis comes back empty, and the larger version wins', async () => {
     const devices = ids(500)
     await Promise.all(devices.map((id, index) => node(index % 3).hear(id, `192.0.2.${index % 3}`)))

@@ -63,4 +63,15 @@ suite(name, () => {
     expect(await commandsOf(first, async () => first.cluster.awaitAnswers('192.0.2.9'))).toBe(0)
     expect(await commandsOf(second, () => second.lose(id))).toBe(1)
   })
+
+  it('is a share of the queue for lists of devices, so that controllers and leases find room', async () => {
+    const list = Array.from({ length: 9_000 }, (_, index) => String(200_000_000 + index) as PeerId)
+    const found = first.cluster.locate(list)
+    expect(first.connection.queued).toBeLessThanOrEqual(1_100)
+    expect(await found).toHaveLength(list.length)
+    const lists = Array.from({ length: 60 }, () => first.cluster.locate(list.slice(0, 100)))
+    const outcomes = await Promise.allSettled(lists)
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(40)
+    expect(await first.cluster.locate(list.slice(0, 100))).toHaveLength(100)
+  })
 })
