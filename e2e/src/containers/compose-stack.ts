@@ -44,6 +44,7 @@ export interface ContainerSettings {
 /** What of `docker inspect` is looked at. */
 interface Inspection {
   readonly Config: { readonly User: string }
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
   readonly HostConfig: {
     readonly ReadonlyRootfs: boolean
     readonly CapDrop: readonly string[] | null
@@ -122,6 +123,13 @@ export class ComposeStack {
 
   async container(service: string): Promise<string> {
     return (await this.compose('ps', '--all', '--quiet', service)).trim()
+  }
+
+  /** Its address in the network of those whom clients reach. */
+  async addressOf(service: string): Promise<string> {
+    const { stdout } = await run('docker', ['inspect', await this.container(service)])
+    const [{ NetworkSettings }] = JSON.parse(stdout) as [Inspection]
+    return NetworkSettings.Networks[`${this.project}_front`]?.IPAddress ?? ''
   }
 
   /** What a container may do, as the engine has it. */
