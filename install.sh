@@ -311,14 +311,22 @@ write_compose_files() {
   mkdir -p "$docker_folder"
   target=$(cd "$docker_folder" && pwd)
   if [ "$target" != "$from" ]; then
-    if [ -d "$target/nginx" ]; then rm -rf "$target/nginx"; fi
-    cp -R "$from/nginx" "$target/nginx"
-    if [ -f "$from/.env.example" ]; then cp "$from/.env.example" "$target/.env.example"; fi
-    if [ -f "$from/Dockerfile.hbbs" ]; then
-      sed "s|context: \\.,|context: \"$from\",|" "$from/docker-compose.yml" >"$target/docker-compose.yml"
-    else
-      sed '/^ *build: {/d' "$from/docker-compose.yml" >"$target/docker-compose.yml"
+    if [ -n "$(ls -A "$target")" ] && ! grep -qsx 'name: tryst' "$target/docker-compose.yml"; then
+      fail "$target has other files in it; name an empty folder, or one that --docker has written"
     fi
+    # The files that compose files mount or build from.
+    for folder in nginx observability docker; do
+      rm -rf "${target:?}/$folder"
+      if [ -d "$from/$folder" ]; then cp -R "$from/$folder" "$target/$folder"; fi
+    done
+    if [ -f "$from/.env.example" ]; then cp "$from/.env.example" "$target/.env.example"; fi
+    for compose in "$from"/docker-compose*.yml; do
+      if [ -f "$from/Dockerfile.hbbs" ]; then
+        sed "s|context: \\.,|context: \"$from\",|" "$compose" >"$target/$(basename "$compose")"
+      else
+        sed '/^ *build: { context: \.,/d' "$compose" >"$target/$(basename "$compose")"
+      fi
+    done
   fi
   if [ -n "$public_host" ]; then
     touch "$target/.env"

@@ -8,6 +8,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -22,7 +23,13 @@ import { makeModesUniform, makeProgramTree, sizeOf } from './program-tree.mjs'
 import { ARCHITECTURE, making, megabytes, OUTPUT, sourceDateEpoch, VERSION } from './release.mjs'
 
 /** What `install.sh --docker` writes. */
-const COMPOSE_FILES = ['docker-compose.yml', '.env.example', 'nginx']
+const COMPOSE_FILES = [
+  ...globSync('docker-compose*.yml', { cwd: ROOT }),
+  '.env.example',
+  'nginx',
+  'observability',
+  'docker',
+]
 
 await making(() => {
   const work = mkdtempSync(join(tmpdir(), 'tryst-tar-'))

@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -153,6 +163,12 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
       expect([status, stderr]).toEqual([1, expect.stringMatching(reason)])
     })
 
+    it('writes compose files that need no sources', () => {
+      root.run(script, '--docker', '/opt/compose')
+      expect(root.read('/opt/compose/docker-compose.yml')).not.toContain('build:')
+      expect(root.has('/opt/compose/nginx/nginx.conf')).toBe(true)
+    })
+
     it('leaves keys and devices when it uninstalls, and deletes them only when told', () => {
       root.run(script, '--uninstall')
       const left = ['/usr/lib/tryst', '/usr/bin/hbbs', join(units, 'rustdesk-hbbr.service'), `${DATA}/id_ed25519`]
@@ -265,11 +281,22 @@ describe('install.sh --docker', () => {
     appendFileSync(join(folder, '.env'), 'KEY=_\n')
     run('--public-host', 'hbbs.example.com')
     expect(readFileSync(join(folder, '.env'), 'utf8')).toBe('KEY=_\nPUBLIC_HOST=hbbs.example.com\n')
-    const compose = readFileSync(join(folder, 'docker-compose.yml'), 'utf8')
-    expect(compose).toContain(`context: "${repository}"`)
+    expect(readFileSync(join(folder, 'docker-compose.yml'), 'utf8')).toContain(`context: "${repository}"`)
+    const files = readdirSync(folder).filter((name) => /^docker-compose.*\.yml$/.test(name))
+    const compose = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('')
     expect(compose).not.toContain('context: .,')
     const mounted = [...compose.matchAll(/- \.\/([^:]+):/g)].map(([, path]) => `${path}`)
     expect(mounted.filter((path) => spawnSync('test', ['-e', join(folder, path)]).status !== 0)).toEqual([])
+  })
+
+  it('leaves a folder alone that somebody else uses', () => {
+    const theirs = join(folder, 'theirs')
+    mkdirSync(join(theirs, 'nginx'), { recursive: true })
+    const { status, stderr } = spawnSync('sh', [join(repository, 'install.sh'), '--docker', theirs], {
+      encoding: 'utf8',
+    })
+    expect([status, stderr]).toEqual([1, expect.stringContaining('empty folder')])
+    expect(readdirSync(theirs)).toEqual(['nginx'])
   })
 })
 
