@@ -96,6 +96,15 @@ describe('settings of several nodes', () => {
   })
 })
 
+describe('NODE_ADDRESS', () => {
+  it('is an address that other nodes can connect to', () => {
+    for (const host of ['0.0.0.0', '[::]'])
+      expect(remediesFor(() => parsed(parseHbbsConfig, { NODE_ADDRESS: `${host}:21130` }))).toEqual([
+        expect.stringContaining('name the address at which they reach this machine'),
+      ])
+  })
+})
+
 describe('npm start with a Redis in its environment', () => {
   it('keeps to its data folder, and says so', () => {
     const { config, warnings } = parsed(parseStandaloneConfig, { REDIS_URL: 'redis://r' })

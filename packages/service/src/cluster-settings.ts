@@ -140,6 +140,12 @@ export function clusterProblems(config: ClusterConfig): ConfigProblem[] {
   if (config.reusePort && redisPlace(config) === undefined) {
     problem('REUSE_PORT=Y', 'nodes on one port have to share their devices in Redis: set REDIS_URL, or leave it out')
   }
+  if (config.nodeAddress && ['0.0.0.0', '::'].includes(config.nodeAddress.host)) {
+    problem(
+      `NODE_ADDRESS=${config.nodeAddress.host}`,
+      'other nodes are told to connect there: name the address at which they reach this machine',
+    )
+  }
   if (/[{}]/.test(config.redisPrefix)) {
     problem(`REDIS_PREFIX=${config.redisPrefix}`, 'braces decide where Redis Cluster keeps a key: use none')
   }

@@ -1,4 +1,4 @@
 export { exposeSharedNode } from './metrics.ts'
-export { openRedis, SharedStateError } from './open-redis.ts'
+export { openRedis, SharedStateError, sharedStateError } from './open-redis.ts'
 export { redisSettings } from './redis-settings.ts'
 export { SharedNode, type SharedNodeOptions } from './shared-node.ts'

@@ -1,9 +1,16 @@
+import { StoreUnavailableError } from '@tryst/rendezvous'
 import type { Logger } from '@tryst/service'
 import { checkRedis, RedisConnection, type RedisSettings, RedisUnreachableError } from '@tryst/state-redis'
 
 /** The shared state cannot be used; the message says why, and what to do. */
 export class SharedStateError extends Error {
   override readonly name = 'SharedStateError'
+}
+
+/** What an operator is told when Redis goes away while a node starts; other errors stay as they are. */
+export function sharedStateError(error: unknown): unknown {
+  const isAway = error instanceof StoreUnavailableError || error instanceof RedisUnreachableError
+  return isAway ? new SharedStateError(`${error.message}; start again when Redis can be used`) : error
 }
 
 /** A node that starts together with its Redis waits for it. */
@@ -19,7 +26,10 @@ export async function openRedis(
   { publicKey, log }: { readonly publicKey: Uint8Array; readonly log: Logger },
 ): Promise<RedisConnection> {
   const connection = await connect(settings, log)
-  const problems = await checkRedis(connection, { publicKey })
+  const problems = await checkRedis(connection, { publicKey }).catch((error: unknown) => {
+    connection.close()
+    throw sharedStateError(error)
+  })
   for (const { severity, text } of problems) if (severity === 'warning') log.warn(text)
   const errors = problems.filter(({ severity }) => severity === 'error').map(({ text }) => text)
   if (errors.length === 0) return connection

@@ -12,6 +12,7 @@ import {
   type RedisSettings,
 } from '@tryst/state-redis'
 import { linkLog } from './link-log.ts'
+import { describeNodeAddressError, isOutOfReach } from './node-address.ts'
 import { openRedis } from './open-redis.ts'
 import { keepServerKey } from './server-key-keeper.ts'
 
@@ -29,6 +30,9 @@ export interface SharedNodeOptions {
   readonly onStream?: (opening: StreamOpening, stream: Duplex) => boolean
 }
 
+const LOOPBACK_WARNING =
+  'one of two nodes says that it is reached at a loopback address: set NODE_ADDRESS there to one that the other reaches'
+
 /** A process as one of several nodes: its connection to Redis, its lease there, its links to the others. */
 export class SharedNode {
   #closed = false
@@ -41,7 +45,7 @@ export class SharedNode {
     readonly answers: NodeAnswers,
   ) {}
 
-  /** @throws SharedStateError when Redis is not there or unfit; Node's listen error for NODE_ADDRESS */
+  /** @throws SharedStateError when Redis is not there or unfit, or NODE_ADDRESS cannot be listened on */
   static async open(options: SharedNodeOptions): Promise<SharedNode> {
     const { role, config, redis, secretKey, publicKey, version, log, onStream } = options
     const connection = await openRedis(redis, options)
@@ -51,11 +55,13 @@ export class SharedNode {
       const answers = new NodeAnswers()
       const { nodeAddress } = config
       const host = nodeAddress?.host ?? connection.localAddress ?? '127.0.0.1'
+      const listen = { host, port: nodeAddress?.port ?? 0 }
       const links = await NodeLinks.open({
-        ...{ secretKey, incarnation, name, version, handle: answers },
-        listen: { host, port: nodeAddress?.port ?? 0 },
+        ...{ secretKey, incarnation, name, version, handle: answers, listen },
         onStream: onStream ?? (() => false),
         events: linkLog(log),
+      }).catch(async (error: unknown) => {
+        throw await describeNodeAddressError(error, listen)
       })
       // A name stays a name: what it stands for may change.
       const port = Number(links.address.slice(links.address.lastIndexOf(':') + 1))
@@ -63,7 +69,11 @@ export class SharedNode {
       const node = new RedisNode(connection, facts, {
         incarnation,
         events: {
-          nodeSeen: ({ name, address }) => log.info({ node: name, address }, 'node seen'),
+          nodeSeen: ({ name, address }) => {
+            log.info({ node: name, address }, 'node seen')
+            if (isOutOfReach(address, facts.address))
+              log.warn({ node: name, address, own: facts.address }, LOOPBACK_WARNING)
+          },
           nodeGone: ({ name, address }) => log.warn({ node: name, address }, 'node gone'),
           leaseNotRenewed: (err) => log.warn({ err }, 'Redis is away: this node could not renew its lease'),
         },

@@ -21,7 +21,7 @@ import {
   workerConfig,
   workerNumber,
 } from '@tryst/service'
-import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
+import { exposeSharedNode, SharedStateError, sharedStateError } from '@tryst/shared-node'
 import { PROXY_HEADER_FAILURES, PROXY_HEADER_REMEDY } from '@tryst/transport'
 import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
@@ -175,7 +175,8 @@ async function runAsWorkers(): Promise<never> {
 try {
   if (config.workers > 1 && workerNumber() === undefined) await runAsWorkers()
   await start()
-} catch (error) {
+} catch (thrown) {
+  const error = sharedStateError(thrown)
   if (!(error instanceof ListenError || error instanceof KeyFileError || error instanceof SharedStateError)) throw error
   log.fatal(error.message)
   process.exit(1)

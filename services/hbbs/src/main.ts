@@ -14,7 +14,7 @@ import {
   workerConfig,
   workerNumber,
 } from '@tryst/service'
-import { exposeSharedNode, SharedStateError } from '@tryst/shared-node'
+import { exposeSharedNode, SharedStateError, sharedStateError } from '@tryst/shared-node'
 import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { ApiClient } from './api-client.ts'
 import { EventLog } from './event-log.ts'
@@ -80,7 +80,7 @@ try {
   log.info({ ports: hbbs.ports, relays: relays.live, fallback: relays.fallback }, 'listening')
   process.send?.({ ready: true })
 } catch (error) {
-  log.fatal(await inWords(error))
+  log.fatal(await inWords(sharedStateError(error)))
   process.exit(1)
 }
 
