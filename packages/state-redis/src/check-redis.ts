@@ -66,7 +66,7 @@ export async function checkRedis(
 export async function checkRedisItself(connection: RedisConnection): Promise<RedisProblem[]> {
   const problems: RedisProblem[] = []
   for (const lane of connection.primaries) problems.push(...checkServer(connection, lane), ...(await checkSync(lane)))
-  problems.push(...checkSettings(connection), ...checkClocks(connection))
+  problems.push(...checkSettings(connection), ...(await checkDatabase(connection)), ...checkClocks(connection))
   problems.push(...(await checkPermissions(connection)))
   return problems
 }
@@ -118,6 +118,19 @@ function checkSettings({ settings }: RedisConnection): RedisProblem[] {
   const { db } = parseRedisUrl(settings.url)
   if (settings.cluster.length === 0 || db === 0) return []
   return [error(`REDIS_URL names database ${db}, but a Redis Cluster has only database 0; remove the number`)]
+}
+
+/** The client stays in database 0 where the one that it was told does not exist. */
+async function checkDatabase({ settings, primaries }: RedisConnection): Promise<RedisProblem[]> {
+  const { db } = parseRedisUrl(settings.url)
+  if (db === 0 || settings.cluster.length > 0) return []
+  const problems: RedisProblem[] = []
+  for (const lane of primaries) {
+    const [reply] = await lane.send([{ name: 'SELECT', args: [db] }])
+    if (reply instanceof Error)
+      problems.push(error(`REDIS_URL names database ${db}, which ${lane.label} does not let us use: ${reply.message}`))
+  }
+  return problems
 }
 
 function checkClocks(connection: RedisConnection): RedisProblem[] {

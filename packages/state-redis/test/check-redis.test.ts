@@ -53,6 +53,12 @@ suite(name, () => {
     ])
   })
 
+  it('calls it an error when the named database does not exist, since another one would be used', async () => {
+    const { url } = await start()
+    expect(await check(`${url}/15`)).toEqual([])
+    expect(await check(`${url}/99`)).toEqual([error(/names database 99, .*out of range/)])
+  })
+
   it('warns where nothing of worth is lost', async () => {
     const server = await start('--maxmemory-policy', 'volatile-lru', '--appendfsync', 'no')
     expect(await check(server.url)).toEqual([
