@@ -71,12 +71,12 @@ export class RedisKeys {
     return `${this.prefix}{nodes}:info`
   }
 
-  /** Leases of relays. Sorted set: address by end of lease (Redis' time, ms). Entries go when they lapse. */
+  /** Leases of relays. Sorted set: address and incarnation by end of lease (Redis' time, ms). Entries go when they lapse. */
   relays(): string {
     return `${this.prefix}{nodes}:relay-leases`
   }
 
-  /** What relays announce. Hash: address to JSON. Goes with the leases. */
+  /** What relays announce. Hash: address and incarnation to JSON. Goes with the leases. */
   relayInfo(): string {
     return `${this.prefix}{nodes}:relays`
   }

@@ -7,7 +7,7 @@ import { defineScript } from './redis-script.ts'
  * older than what a live node may let pass, those that were alive then get one lease more, once.
  *
  * KEYS: leases, renewals, info, relay leases, relay info, epoch. ARGV: incarnation, lease ms, interval ms, info, drawn
- * epoch, then for each relay its address, lease ms and announcement.
+ * epoch, then for each relay its address and incarnation as one name, lease ms and announcement.
  */
 export const RENEW_LEASE = defineScript(
   'renew-lease',
@@ -66,18 +66,15 @@ return { redis.call('GET', KEYS[6]), redis.call('HGETALL', infos), redis.call('H
 )
 
 /**
- * Ends announcements of a node, and its lease too where `whole` is 1. What a newer process announced under the same
- * address stays. KEYS as above; ARGV: incarnation, whole, then addresses of relays.
+ * Ends announcements of a node, and its lease too where `whole` is 1. KEYS as above; ARGV: incarnation, whole, then the
+ * names of its relays.
  */
 export const WITHDRAW_LEASE = defineScript(
   'withdraw-lease',
   `
 for at = 4, #ARGV do
-  local announced = redis.call('HGET', KEYS[5], ARGV[at])
-  if announced and cjson.decode(announced).node == ARGV[2] then
-    redis.call('ZREM', KEYS[4], ARGV[at])
-    redis.call('HDEL', KEYS[5], ARGV[at])
-  end
+  redis.call('ZREM', KEYS[4], ARGV[at])
+  redis.call('HDEL', KEYS[5], ARGV[at])
 end
 if ARGV[3] == '1' then
   redis.call('ZREM', KEYS[1], ARGV[2])

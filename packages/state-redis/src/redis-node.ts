@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AnnouncedRelay, NodeId } from '@tryst/rendezvous'
+import { mergeByAddress } from './announced-relays.ts'
 import { RENEW_LEASE, WITHDRAW_LEASE } from './lease-scripts.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
@@ -165,7 +166,8 @@ export class RedisNode {
     this.#announcing.delete(address)
     this.#announced.delete(address)
     await this.#renewing?.catch(() => {})
-    await this.#connection.run({ script: WITHDRAW_LEASE, keys: this.#keys, args: [this.incarnation, 0, address] })
+    const args = [this.incarnation, 0, this.#memberOf(address)]
+    await this.#connection.run({ script: WITHDRAW_LEASE, keys: this.#keys, args })
     this.#relays = this.#relays.filter((relay) => relay.address !== address)
   }
 
@@ -200,7 +202,7 @@ export class RedisNode {
     if (!wasRunning) return
     // What is under way would bring the lease back.
     await this.#renewing?.catch(() => {})
-    const args = [this.incarnation, 1, ...this.#announced]
+    const args = [this.incarnation, 1, ...[...this.#announced].map((address) => this.#memberOf(address))]
     // Without Redis the lease lapses by itself.
     await this.#connection.run({ script: WITHDRAW_LEASE, keys: this.#keys, args }).catch(() => {})
   }
@@ -222,7 +224,9 @@ export class RedisNode {
 
   async #renew(): Promise<void> {
     const { role, name, address, version } = this.#facts
-    const relays = [...this.#announcing].flatMap(([at, relay]) => [at, relay.leaseMs, JSON.stringify(relay)])
+    const relays = [...this.#announcing].flatMap(([address, relay]) => [
+      ...[this.#memberOf(address), relay.leaseMs, JSON.stringify(relay)],
+    ])
     this.#announcing.clear()
     const info = JSON.stringify({ role, name, address, version })
     const sentMs = performance.now()
@@ -252,7 +256,7 @@ export class RedisNode {
       const node = { ...(JSON.parse(text) as NodeFacts), incarnation: incarnation as NodeId }
       nodes.set(node.incarnation, node)
     }
-    const live = [...pairs(relays)].map(([, text]) => announced(JSON.parse(text) as Announcement))
+    const live = mergeByAddress([...pairs(relays)].map(([, text]) => announced(JSON.parse(text) as Announcement)))
     if (this.#spared && performance.now() < this.#spared.untilMs) {
       for (const [incarnation, node] of this.#spared.nodes) if (!nodes.has(incarnation)) nodes.set(incarnation, node)
       const isBack = new Set(live.map(({ address }) => address))
@@ -270,6 +274,11 @@ export class RedisNode {
       this.#noteGone(incarnation)
       this.#events.nodeGone?.(node)
     }
+  }
+
+  /** Relays behind one address announce themselves side by side: one that goes does not take the others with it. */
+  #memberOf(address: string): string {
+    return `${address} ${this.incarnation}`
   }
 
   #noteGone(node: NodeId): void {

@@ -64,6 +64,28 @@ suite(name, () => {
     expect(sees(first, third)).toBe(false)
   })
 
+  it('keep an address of relays that several nodes have while one of them goes', async () => {
+    const relay = {
+      ...{ address: 'relay.example:21117', name: 'r', region: '', isDraining: false },
+      ...{ capacityBitsPerSecond: 100, loadBitsPerSecond: 10 },
+    }
+    const third = await open('c')
+    await second.announce(relay, 10 * LEASE_MS)
+    await third.announce(relay, 10 * LEASE_MS)
+    await first.renew()
+    expect(first.relays).toEqual([{ ...relay, capacityBitsPerSecond: 200, loadBitsPerSecond: 20 }])
+    await third.withdrawRelay(relay.address)
+    await first.renew()
+    expect(first.relays).toEqual([relay])
+    await third.announce(relay, 10 * LEASE_MS)
+    await third.withdraw()
+    await first.renew()
+    expect(first.relays).toEqual([relay])
+    await second.withdraw()
+    await first.renew()
+    expect(first.relays).toEqual([])
+  })
+
   it('believe in a lease no longer than from when its renewal was sent', async () => {
     redis.pause()
     const pausedMs = performance.now()
