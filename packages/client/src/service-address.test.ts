@@ -43,6 +43,12 @@ describe('addresses of services', () => {
     expect(webSocketUrl({ host: '203.0.113.7', port: 21117 }, server)).toBe('ws://203.0.113.7:21119/')
   })
 
+  it('finds a proxy for names on the port that it is told', () => {
+    const server = { host: 'id.example.com', webSocketScheme: 'wss', webSocketPort: 8443 } as const
+    expect(webSocketUrl({ host: 'id.example.com', port: 21117 }, server)).toBe('wss://id.example.com:8443/ws/relay')
+    expect(webSocketUrl({ host: '203.0.113.7', port: 21117 }, server)).toBe('ws://203.0.113.7:21119/')
+  })
+
   it('derives the relay from the ID server', () => {
     expect(derivedRelayServer({ host: 'id.example.com' })).toBe('id.example.com:21117')
     expect(derivedRelayServer({ host: '2001:db8::1', port: 5000 })).toBe('[2001:db8::1]:5001')

@@ -25,6 +25,8 @@ export interface ServerSettings {
   readonly relayServer?: string | undefined
   /** Scheme for domain names in WebSocket mode; addresses always use `ws`. Default `ws`. */
   readonly webSocketScheme?: 'ws' | 'wss' | undefined
+  /** Where the reverse proxy for domain names listens. Default: the scheme's port, the only one that stock clients use. */
+  readonly webSocketPort?: number | undefined
 }
 
 const WEB_SOCKET_URL = /^wss?:\/\//
@@ -66,5 +68,6 @@ export function webSocketUrl(target: HostPort, server: ServerSettings): string {
   if (isAddress(target.host)) {
     return `ws://${bracketed(target.host)}:${(isIdServer ? id.port : target.port) + WEB_SOCKET_PORT_OFFSET}/`
   }
-  return `${server.webSocketScheme ?? 'ws'}://${target.host}/ws/${isIdServer ? 'id' : 'relay'}`
+  const port = server.webSocketPort === undefined ? '' : `:${server.webSocketPort}`
+  return `${server.webSocketScheme ?? 'ws'}://${target.host}${port}/ws/${isIdServer ? 'id' : 'relay'}`
 }
