@@ -28,6 +28,9 @@ const { Failure } = rendezvous.PunchHoleResponse
 /** A request that is handed on to a device over UDP; the largest that stock clients send is far below. */
 const MAX_FORWARDED_BYTES = 1_400
 
+/** An answer that is taken to another node; those of stock clients are far below. */
+const MAX_ANSWER_BYTES = 4_096
+
 export interface IntroducerParts {
   readonly settings: RendezvousSettings
   readonly cluster: Cluster
@@ -138,7 +141,7 @@ export class Introducer {
   deviceAnswered(answer: DeviceAnswer, message: RendezvousMessage): void {
     const { cluster, counters, events } = this.parts
     if (this.#deliver(answer, message)) return
-    if (cluster.isAlone) {
+    if (cluster.isAlone || answer.message.length > MAX_ANSWER_BYTES) {
       counters.answers.nobody_waits++
       return
     }

@@ -215,6 +215,20 @@ describe('a controller that asks for a device, with several nodes', () => {
     },
   )
 
+  it('is brought no answer from another node that is longer than a device would send', async () => {
+    const cluster = new TestCluster()
+    const bench = new TestBench({}, { cluster })
+    const answer = (version: string) =>
+      bench.message(new TestConnection({ ip: DEVICE, port: 6000 }), {
+        punchHoleSent: { socketAddr: new Uint8Array(8), id: ID, version },
+      })
+    await answer('1'.repeat(5_000))
+    expect(cluster.asked).toEqual([])
+    await answer('1.4.9')
+    expect(cluster.asked).toEqual(['answer'])
+    expect(bench.server.counters.answers.nobody_waits).toBe(2)
+  })
+
   it('gets no answer that comes 40 s after its last request, however long its connection lives', async () => {
     const { bench, a } = await benchWithDevice()
     await bench.message(a, ask)

@@ -54,6 +54,7 @@ export class TestCluster implements Cluster {
   }
 
   async answer(_: DeviceAnswer) {
+    this.asked.push('answer')
     return false
   }
 

@@ -17,6 +17,7 @@ import { PresenceLedger } from './presence-ledger.ts'
 import { PresenceUpkeep } from './presence-upkeep.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { KnownNode, RedisNode } from './redis-node.ts'
+import { Share } from './share.ts'
 import { WaitingNodes } from './waiting-nodes.ts'
 
 export interface RedisClusterParts {
@@ -34,6 +35,9 @@ const RECOVERY_MS = 10_000
 /** Of one list of devices that somebody wants to know of, and of all such lists: the rest of the queue is for others. */
 const IDS_AT_ONCE = 1_000
 const MAX_LISTED_AT_ONCE = 4_000
+/** Devices that are asked for, and answers that are brought, over links at once: the rest of them is for other questions. */
+const MAX_RECALLS_AT_ONCE = 500
+const MAX_ANSWERS_AT_ONCE = 1_000
 /** A moment in which another node is back at Redis before us is no cut. */
 const TURNS_UNTIL_CUT_OFF = 2
 
@@ -50,7 +54,10 @@ export class RedisCluster implements Cluster {
   readonly #waiting: WaitingNodes
   #local: LocalNode | undefined
   #stopListening: (() => void)[] = []
-  #listing = 0
+  readonly #lists = new Share(MAX_LISTED_AT_ONCE, 'devices of lists are being looked up')
+  /** Anybody may register under any name, and pretend to be a device that answers. */
+  readonly #recalls = new Share(MAX_RECALLS_AT_ONCE, 'devices are asked for at other nodes')
+  readonly #taking = new Share(MAX_ANSWERS_AT_ONCE, 'answers are being taken to other nodes')
   #recoversUntilMs = Number.NEGATIVE_INFINITY
   #hadLease = true
   #turnsCutOff = 0
@@ -119,15 +126,8 @@ export class RedisCluster implements Cluster {
     return places
   }
 
-  async #locateListed(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
-    if (this.#listing + ids.length > MAX_LISTED_AT_ONCE)
-      throw new StoreUnavailableError(`${this.#listing} devices of lists are being looked up already`)
-    this.#listing += ids.length
-    try {
-      return await this.#locate(ids)
-    } finally {
-      this.#listing -= ids.length
-    }
+  #locateListed(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
+    return this.#lists.use(ids.length, () => this.#locate(ids))
   }
 
   async #locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]> {
@@ -167,6 +167,10 @@ export class RedisCluster implements Cluster {
   }
 
   async answer(answer: DeviceAnswer): Promise<boolean> {
+    return this.#taking.use(1, () => this.#takeToOthers(answer))
+  }
+
+  async #takeToOthers(answer: DeviceAnswer): Promise<boolean> {
     const nodes = await this.#nodesWaitingAt(unmangleAddress(answer.handle).ip)
     const failures: unknown[] = []
     const asked = nodes.map(async (node) => {
@@ -185,8 +189,15 @@ export class RedisCluster implements Cluster {
     })
   }
 
-  /** What another node remembers of a device; for when Redis can't be asked. Undefined: none that answers does. */
+  /**
+   * What another node remembers of a device; for when Redis can't be asked. Undefined: none that answers does. Rejects
+   * with StoreUnavailableError where too many are asked for.
+   */
   recall(id: PeerId): Promise<RecalledIdentity | undefined> {
+    return this.#recalls.use(1, () => this.#askToRecall(id))
+  }
+
+  #askToRecall(id: PeerId): Promise<RecalledIdentity | undefined> {
     const asked = this.#others.idServers.map(async (node) => {
       const recalled = await this.#others.ask(node, (links, target) => links.recall(target, id))
       if (!recalled) throw new Error(`${node.name} does not remember it`)

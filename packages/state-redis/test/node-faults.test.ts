@@ -161,6 +161,21 @@ suite(name, () => {
     expect(node(2).answers).toEqual([answer])
   })
 
+  it('take no flood of answers and registrations to one another while Redis is away', async () => {
+    redis.pause()
+    await until(() => nodes.every(({ connection }) => connection.state === 'away'), 'Redis is away')
+    const from = { ip: '192.0.2.1', port: 1 }
+    const [handle, message] = [mangleAddress({ ip: '192.0.2.9', port: 1 }, 1), new Uint8Array(1)]
+    const answers = Array.from({ length: 2_000 }, () =>
+      node(0).cluster.answer({ kind: 'punch-hole-sent', handle, id: '', message, from }),
+    )
+    const recalls = ids(1_000).map((id) => node(0).cluster.recall(id))
+    const taken = async (asked: readonly Promise<unknown>[]) =>
+      (await Promise.allSettled(asked)).filter(({ status }) => status === 'fulfilled').length
+    expect([await taken(answers), await taken(recalls)]).toEqual([1_000, 500])
+    redis.resume()
+  })
+
   it('write back what they hold when Redis comes back empty, and the larger version wins', async () => {
     const devices = ids(500)
     await Promise.all(devices.map((id, index) => node(index % 3).hear(id, `192.0.2.${index % 3}`)))
