@@ -55,6 +55,9 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
     })
   add('validatekeypair <public-key> <secret-key>', 'Check whether two keys are a pair', validateKeyPair)
   add('doctor <host>', 'Check a server from outside (not in this version)', doctor)
+  // Their own first step takes these (start.ts); here they stand for the list of commands.
+  program.command('init').description('Make what the containers need: keys, secrets, a certificate')
+  program.command('health [services...]').description('Ask the services that run here whether they are well')
   const importing = program
     .command('import <folder>')
     .description("Bring the devices of a server's folder (SQLite) into the Redis that several nodes share")

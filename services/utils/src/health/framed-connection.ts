@@ -30,9 +30,9 @@ export class FramedConnection {
     socket.on('close', () => ended())
   }
 
-  static open(host: string, port: number): Promise<FramedConnection> {
+  static open(host: string, port: number, signal: AbortSignal): Promise<FramedConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port, noDelay: true })
+      const socket = connect({ host, port, noDelay: true, signal })
       const name = `${host}:${port}/tcp`
       socket.once('error', (cause) => reject(new Error(`${name} cannot be reached (${cause.message})`, { cause })))
       socket.once('connect', () => resolve(new FramedConnection(socket, name)))

@@ -34,15 +34,17 @@ async function checkOne(
   const service = running.find((candidate) => candidate.name === name)
   if (service === undefined) return { isHealthy: false, line: `${name}: does not run here` }
   let timer: NodeJS.Timeout | undefined
+  const over = new AbortController()
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`did not answer within ${LIMIT_MS / 1000} s`)), LIMIT_MS)
   })
   try {
-    await Promise.race([PROBES[service.name](serviceAddress(service)), tooLate])
+    await Promise.race([PROBES[service.name](serviceAddress(service), over.signal), tooLate])
     return { isHealthy: true, line: `${name}: healthy` }
   } catch (error) {
     return { isHealthy: false, line: `${name}: ${error instanceof Error ? error.message : String(error)}` }
   } finally {
     clearTimeout(timer)
+    over.abort()
   }
 }

@@ -12,8 +12,8 @@ import { FramedConnection } from './framed-connection.ts'
 import type { ServiceName } from './running-service.ts'
 import type { ServiceAddress } from './service-address.ts'
 
-/** Checks one service; resolves when it does its work, and rejects with the reason when not. */
-export type Probe = (address: ServiceAddress) => Promise<void>
+/** Checks one service; resolves when it does its work, rejects with the reason when not, and lets go when aborted. */
+export type Probe = (address: ServiceAddress, signal: AbortSignal) => Promise<void>
 
 /** Known to nobody: asking for it changes nothing. */
 const NOBODY = 'health'
@@ -23,17 +23,22 @@ const REPEAT_MS = 700
 export const PROBES: Readonly<Record<ServiceName, Probe>> = { hbbs: probeIdServer, hbbr: probeRelay, api: probeApi }
 
 /** A device's sign of life over UDP, and the NAT test over both TCP ports. */
-async function probeIdServer({ host, port }: ServiceAddress): Promise<void> {
-  await Promise.all([probeRegistration(host, port), probeNatTest(host, port), probeNatTest(host, port - 1)])
+async function probeIdServer({ host, port }: ServiceAddress, signal: AbortSignal): Promise<void> {
+  await Promise.all([
+    probeRegistration(host, port, signal),
+    probeNatTest(host, port, signal),
+    probeNatTest(host, port - 1, signal),
+  ])
 }
 
-function probeRegistration(host: string, port: number): Promise<void> {
+function probeRegistration(host: string, port: number, signal: AbortSignal): Promise<void> {
   const request = encodeRendezvous({ registerPeer: { id: NOBODY, serial: 0 } })
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   const send = () => socket.send(request, port, host)
   const timer = setInterval(send, REPEAT_MS)
   return new Promise<void>((resolve, reject) => {
     socket.on('error', (cause) => reject(new Error(`${host}:${port}/udp: ${cause.message}`, { cause })))
+    signal.addEventListener('abort', () => reject(signal.reason))
     socket.on('message', (datagram) => {
       const { union } = decodeRendezvous(datagram)
       if (union === 'registerPeerResponse') resolve()
@@ -46,8 +51,8 @@ function probeRegistration(host: string, port: number): Promise<void> {
   })
 }
 
-async function probeNatTest(host: string, port: number): Promise<void> {
-  const connection = await FramedConnection.open(host, port)
+async function probeNatTest(host: string, port: number, signal: AbortSignal): Promise<void> {
+  const connection = await FramedConnection.open(host, port, signal)
   try {
     connection.send(encodeRendezvous({ testNatRequest: { serial: 0 } }))
     const seen = (await receiveAnswer(connection)).testNatResponse?.port
@@ -65,9 +70,9 @@ async function receiveAnswer(connection: FramedConnection): Promise<RendezvousMe
 }
 
 /** A session of two connections, and a message through it each way. */
-async function probeRelay({ host, port, key, secretKey }: ServiceAddress): Promise<void> {
+async function probeRelay({ host, port, key, secretKey }: ServiceAddress, signal: AbortSignal): Promise<void> {
   const uuid = healthSessionName(secretKey)
-  const ends = await Promise.all([FramedConnection.open(host, port), FramedConnection.open(host, port)])
+  const ends = await Promise.all([FramedConnection.open(host, port, signal), FramedConnection.open(host, port, signal)])
   const [device, controller] = ends
   try {
     const request = { uuid, licenceKey: key }
@@ -88,10 +93,10 @@ async function passes(from: FramedConnection, to: FramedConnection): Promise<voi
 }
 
 /** What every client asks first; it needs no account. */
-async function probeApi({ host, port }: ServiceAddress): Promise<void> {
+async function probeApi({ host, port }: ServiceAddress, signal: AbortSignal): Promise<void> {
   const url = `http://${isIPv6(host) ? `[${host}]` : host}:${port}/api/login-options`
   const status = await new Promise<number | undefined>((resolve, reject) => {
-    get(url, { agent: false }, (response) => {
+    get(url, { agent: false, signal }, (response) => {
       response.resume()
       resolve(response.statusCode)
     }).on('error', (cause) => reject(new Error(`${url} cannot be reached (${cause.message})`, { cause })))
