@@ -7,7 +7,8 @@ tls=/etc/nginx/tls
 state=$tls/acme
 umask 077
 mkdir -p "$state"
-mkdir -p -m 755 "$tls/webroot"
+mkdir -p "$tls/webroot"
+chmod 755 "$tls/webroot"
 
 install_certificate() {
   live=$state/config/live/$PUBLIC_HOST
