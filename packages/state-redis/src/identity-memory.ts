@@ -44,6 +44,14 @@ export class IdentityMemory {
     return packed === undefined ? undefined : unpack(packed)
   }
 
+  /** The device was seen again. While there is room for all the order does not matter, and changing it is not free. */
+  touch(id: PeerId): void {
+    const packed = this.#packed.get(id)
+    if (packed === undefined || this.#packed.size < this.maxIdentities) return
+    this.#packed.delete(id)
+    this.#packed.set(id, packed)
+  }
+
   set(id: PeerId, record: IdentityRecord, { isOwed = false } = {}): void {
     this.#packed.delete(id)
     this.#packed.set(id, pack(record, isOwed))

@@ -245,6 +245,7 @@ export class RedisIdentityStore implements IdentityStore {
       this.#memory.set(id, stored)
       return asFound(id, stored, standing)
     }
+    this.#memory.touch(id)
     // An address that is owed goes to Redis with the next write-back.
     if (isSameDevice) return asFound(id, remembered.isOwed ? remembered : stored, standing)
     if (isSameRow) return 'behind'
