@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
-import type { DeviceSession } from '@tryst/client'
+import { createDeviceIdentity, type DeviceSession } from '@tryst/client'
 import { encodeBase64 } from '@tryst/protocol'
 import { generateSecretKey, publicHalf } from '@tryst/service'
 import { ComposeStack, REPOSITORY } from '../src/containers/compose-stack.ts'
@@ -35,15 +35,22 @@ suite(`a compose file for the official images${NO_ENGINE === undefined ? '' : ` 
     }
   })
 
-  /** Started as its operator would, and healthy. */
-  async function start(kind: OfficialForm['kind'], more: Partial<OfficialForm> = {}, prepare?: (data: string) => void) {
+  /** Started as its operator would. */
+  async function begin(kind: OfficialForm['kind'], more: Partial<OfficialForm> = {}, prepare?: (data: string) => void) {
     const { port } = await ComposeStack.prepare()
     const folder = new OfficialFolder({ kind, port, tag: TAG, ...more })
     prepare?.(folder.data)
     const stack = await ComposeStack.prepare({ folder: folder.path, port })
     opened.push({ stack, folder })
-    await stack.up()
+    await stack.compose('up', '--detach')
     return { stack, data: folder.data }
+  }
+
+  /** The same, and healthy. */
+  async function start(...args: Parameters<typeof begin>) {
+    const begun = await begin(...args)
+    await begun.stack.up()
+    return begun
   }
 
   const publicKeyIn = (data: string) =>
@@ -67,12 +74,31 @@ suite(`a compose file for the official images${NO_ENGINE === undefined ? '' : ` 
     expect(forth.received).toBe(forth.sent)
   }
 
-  it.each(['classic', 's6'] as const)('starts in the %s form, with its folder', async (kind) => {
-    const { stack, data } = await start(kind)
-    await expectRelayedSession(stack, await publicKeyIn(data))
-    // What root owned belongs to the programs, which are not root.
-    expect([statSync(data).uid, statSync(join(data, 'id_ed25519')).uid]).toEqual([UID, UID])
-    expect(readdirSync(data)).toEqual(expect.arrayContaining(['db_v2.sqlite3', 'id_ed25519', 'id_ed25519.pub']))
+  it.each(['classic', 'classic in the host network', 's6'] as const)(
+    'starts in the form %s, with its folder',
+    async (kind) => {
+      const { stack, data } = await start(kind)
+      await expectRelayedSession(stack, await publicKeyIn(data))
+      // What root owned belongs to the programs, which are not root.
+      expect([statSync(data).uid, statSync(join(data, 'id_ed25519')).uid]).toEqual([UID, UID])
+      expect(readdirSync(data)).toEqual(expect.arrayContaining(['db_v2.sqlite3', 'id_ed25519', 'id_ed25519.pub']))
+    },
+  )
+
+  it.each(['classic', 's6'] as const)('keeps key and devices in the form %s when it is made anew', async (kind) => {
+    const { stack, data } = await begin(kind)
+    const key = await publicKeyIn(data)
+    const identity = createDeviceIdentity()
+    const server = { host: '127.0.0.1', port: stack.port, key }
+    const device = await stack.device({ server, identity })
+    await stack.dismissGuests()
+    await stack.compose('down', '--timeout', '3')
+    await stack.compose('up', '--detach')
+    expect(await publicKeyIn(data)).toBe(key)
+    // The same again is known, and somebody else under this id is not let in.
+    expect((await stack.device({ server, identity })).id).toBe(device.id)
+    const impostor = await stack.device({ server, identity: createDeviceIdentity({ id: identity.id }) })
+    expect(impostor.id).not.toBe(device.id)
   })
 
   it('takes the keys of a folder that root owns', async () => {

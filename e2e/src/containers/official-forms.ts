@@ -7,8 +7,11 @@ import { join } from 'node:path'
  * several stand beside each other on one machine, the ports: the programs keep theirs in the container.
  */
 export interface OfficialForm {
-  /** The classic image: a service for each program, files in /root; the s6 image: both in one, files in /data. */
-  readonly kind: 'classic' | 's6'
+  /**
+   * The classic image: a service for each program, files in /root, with ports published or in the host's network; the
+   * s6 image: both in one, files in /data.
+   */
+  readonly kind: 'classic' | 'classic in the host network' | 's6'
   readonly port: number
   readonly tag: string
   /** What the operator set, in the environment. */
@@ -23,7 +26,7 @@ export class OfficialFolder {
 
   constructor(form: OfficialForm) {
     mkdirSync(join(this.path, 'data'))
-    writeFileSync(join(this.path, 'docker-compose.yml'), form.kind === 'classic' ? classic(form) : s6(form))
+    writeFileSync(join(this.path, 'docker-compose.yml'), FORMS[form.kind](form))
   }
 
   get data(): string {
@@ -84,3 +87,28 @@ ${environment({ RELAY: `127.0.0.1:${port + 1}`, ENCRYPTED_ONLY: '1', ...env })} 
       - ./data:/data
     restart: unless-stopped
 ${more}`
+
+/** The programs' own ports are the machine's here. */
+const classicInHostNetwork = ({ port, tag, env, more = '' }: OfficialForm): string => `services:
+  hbbs:
+    container_name: hbbs-${port}
+    image: tryst/hbbs:${tag}
+    command: hbbs
+${environment({ PORT: `${port}`, ...env })}    volumes:
+      - ./data:/root
+    network_mode: "host"
+    depends_on:
+      - hbbr
+    restart: unless-stopped
+${more}
+  hbbr:
+    container_name: hbbr-${port}
+    image: tryst/hbbr:${tag}
+    command: hbbr
+${environment({ PORT: `${port}`, ...env })}    volumes:
+      - ./data:/root
+    network_mode: "host"
+    restart: unless-stopped
+${more}`
+
+const FORMS = { classic, 'classic in the host network': classicInHostNetwork, s6 } as const
