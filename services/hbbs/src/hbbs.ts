@@ -124,6 +124,10 @@ export class Hbbs {
       const mainHandler = handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload))
       const main = await door(port, (port) => FramedTcpListener.open({ ...tcp, port, handler: mainHandler }))
       const portOf = (offset: number) => (port === 0 ? 0 : port + offset)
+      // Part of the cluster before the first device registers: others call nobody offline whom a living node holds.
+      let devices: DeviceDoor | undefined
+      await server.start({ send: (payload, ip, port) => devices?.send(payload, ip, port) })
+      opened.push({ close: () => parts.cluster.leave() })
       const udp = await open(
         DeviceDoor.open({
           ...{ bind, reusePort, port: main.port, receiveBufferBytes: options.receiveBufferBytes },
@@ -131,6 +135,7 @@ export class Hbbs {
           onDatagram: (datagram, ip, from, sender) => server.onDatagram(datagram, ip, from, sender),
         }),
       )
+      devices = udp
       const second = await door(portOf(-1), (port) =>
         FramedTcpListener.open({
           ...{ ...tcp, port },
@@ -147,7 +152,6 @@ export class Hbbs {
           onError: parts.onSocketError,
         }),
       )
-      await server.start(udp)
       const probe = new RelayProbe(server.relays)
       const unresolved = await probe.start()
       if (unresolved.length > 0) parts.onUnresolvedRelays(unresolved)
