@@ -73,13 +73,15 @@ function bindCalls(koffi: Koffi): UdpCalls {
       address.writeUInt16LE(AF_INET, 0)
       address.writeUInt16BE(port, 2)
       address.writeInt32BE(packedIp, 4)
-      // Nothing is received or sent by calls for no datagrams; a sandbox that forbids the calls says so.
+      // Nothing is received or sent by calls for no datagrams; a sandbox that forbids the calls says so. They name
+      // memory all the same, which emulators look at.
+      const somewhere = Number(koffi.address(address))
       const isUsable =
         fd >= FIRST_USABLE_FD &&
         (!reusePort || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, Buffer.of(1, 0, 0, 0), 4) === 0) &&
         bind(fd, address, ADDRESS_BYTES) === 0 &&
-        recvmmsg(fd, 0, 0, 0, 0) === 0 &&
-        sendmmsg(fd, 0, 0, 0) === 0
+        recvmmsg(fd, somewhere, 0, 0, 0) === 0 &&
+        sendmmsg(fd, somewhere, 0, 0) === 0
       if (isUsable) return fd
       close(fd)
       return undefined
