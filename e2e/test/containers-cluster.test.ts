@@ -108,7 +108,7 @@ suite(`docker-compose.cluster.yml${NO_ENGINE === undefined ? '' : ` (skipped: ${
     expect(await endedOf(later)).toBe(0)
   })
 
-  it.each(['redis', 'haproxy', 'nginx', 'api'])(
+  it.each(['redis', 'haproxy', 'hbbs-network', 'nginx', 'api'])(
     'recovers from the death of %s, of which there is one',
     async (service) => {
       const { controller, devices, pulses } = await startFleet()
