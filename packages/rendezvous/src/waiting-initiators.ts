@@ -39,7 +39,7 @@ type Asking = ClientConnection & { [ASKS]?: Map<string, Slot> | undefined }
 export type RandomUint32 = () => number
 
 /** Devices that one connection may wait for at once; the oldest gives way. */
-const MAX_ASKS_PER_CONNECTION = 256
+const MAX_ASKS_PER_CONNECTION = 32
 /** Clients give up after 18 s; a connection that is kept open for other reasons waits no longer than this. */
 export const WAIT_FOR_ANSWER_MS = 40_000
 
