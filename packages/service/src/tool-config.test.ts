@@ -7,9 +7,9 @@ const files = (content: Record<string, string>) => (path: string) => content[pat
 describe('the settings of a tool', () => {
   it('come from flags, then .env in the working directory, then the environment, as those of the servers', () => {
     const env = { REDIS_URL: 'redis://environment', REDIS_PREFIX: 'environment:', 'redis-sentinel-name': 'other' }
-    const readFile = files({ '/work/.env': 'REDIS_URL=redis://file\nREDIS_PREFIX=file:\n' })
+    const readFile = files({ '/srv/.env': 'REDIS_URL=redis://file\nREDIS_PREFIX=file:\n' })
     const flags = new Map([['--redis-url', 'redis://flag']])
-    expect(parseToolConfig(flags, { env, cwd: '/work', readFile })).toMatchObject({
+    expect(parseToolConfig(flags, { env, cwd: '/srv', readFile })).toMatchObject({
       redisUrl: 'redis://flag',
       redisPrefix: 'file:',
       redisSentinelName: 'other',
@@ -19,17 +19,17 @@ describe('the settings of a tool', () => {
   it('may keep the URL in a file of its own', () => {
     const flags = new Map([['--redis-url-file', '/run/url']])
     const readFile = files({ '/run/url': 'redis://:secret@host\n' })
-    expect(parseToolConfig(flags, { env: {}, cwd: '/work', readFile }).redisUrl).toBe('redis://:secret@host')
+    expect(parseToolConfig(flags, { env: {}, cwd: '/srv', readFile }).redisUrl).toBe('redis://:secret@host')
   })
 
   it('do not care how many workers a server is to have', () => {
-    const input = { env: { WORKERS: '4', REUSE_PORT: 'Y' }, cwd: '/work', readFile: files({}) }
+    const input = { env: { WORKERS: '4', REUSE_PORT: 'Y' }, cwd: '/srv', readFile: files({}) }
     expect(parseToolConfig(new Map(), input).redisUrl).toBeUndefined()
   })
 
   it('are all told when they are wrong, without what is secret', () => {
     const env = { REDIS_URL: 'http://:secret@host', REDIS_PREFIX: '{x}' }
-    const parse = () => parseToolConfig(new Map(), { env, cwd: '/work', readFile: files({}) })
+    const parse = () => parseToolConfig(new Map(), { env, cwd: '/srv', readFile: files({}) })
     expect(parse).toThrow(ConfigError)
     expect(parse).toThrow(/REDIS_URL .*REDIS_PREFIX=\{x\}/s)
     expect(parse).not.toThrow(/secret/)
