@@ -33,6 +33,8 @@ export interface Death {
   /** Of a relay: what clients call it. */
   readonly address: string | undefined
   readonly atMs: number
+  /** Until then its connections may still be accepted, and then reset. */
+  overMs: number
 }
 
 const FIRST_CONTROLLER = 10_000
@@ -76,10 +78,10 @@ export class Turmoil {
   explanationOf(attempt: Attempt): Death | undefined {
     const { beganMs, endedMs, deviceId, relay } = attempt
     const used = new Set(this.#ownersBetween(deviceId, beganMs - EXPLAINED_FOR_MS, endedMs))
-    return this.deaths.find(({ node, address, atMs }) => {
+    return this.deaths.find(({ node, address, atMs, overMs }) => {
       if (atMs > endedMs || atMs < beganMs - EXPLAINED_FOR_MS) return false
       // Which ID server had the controller's connection is not known; one that died meanwhile may have been it.
-      const isOwnServer = address === undefined && atMs >= beganMs
+      const isOwnServer = address === undefined && overMs >= beganMs
       return used.has(node) || (address !== undefined && address === relay) || isOwnServer
     })
   }
@@ -119,8 +121,10 @@ export class Turmoil {
       const node = this.#pick(nodes)
       const address = node.program === 'hbbr' ? `127.0.0.1:${node.ports.relay}` : undefined
       // Connections break before this process is told of the end.
-      this.deaths.push({ node: node.name, address, atMs: this.#now() })
+      const death = { node: node.name, address, atMs: this.#now(), overMs: Number.POSITIVE_INFINITY }
+      this.deaths.push(death)
       await node.kill()
+      death.overMs = this.#now()
       await pause(options.awayMs)
       await node.start()
     }
