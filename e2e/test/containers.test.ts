@@ -105,7 +105,9 @@ suite(`docker compose up${NO_ENGINE === undefined ? '' : ` (skipped: ${NO_ENGINE
     const origin = `wss://${PUBLIC_HOST}:${stack.httpsPort}/ws`
     const server = { ...(await stack.server()), relayServer: `${origin}/relay` }
     const secure = { server: { ...server, host: `${origin}/id` }, transport: 'websocket' } as const
-    await expect((await stack.controller(secure)).connect('100000001')).rejects.toThrow()
+    await expect((await stack.controller(secure)).connect('100000001')).rejects.toThrow(
+      'Failed to connect to rendezvous',
+    )
     setDefaultCACertificates([...before, await stack.authority()])
     try {
       // Its registration has no way through a proxy, its sessions have.
