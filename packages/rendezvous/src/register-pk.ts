@@ -2,7 +2,7 @@ import { PUBLIC_KEY_BYTES } from '@tryst/protocol'
 import type { PeerIdentity } from './peer-identity.ts'
 import { MIN_REGISTERED_ID_BYTES, type RegistrationLimits } from './settings.ts'
 
-/** A RegisterPk as it arrived over UDP. */
+/** A RegisterPk as it arrived. */
 export interface Registration {
   readonly id: string
   readonly uuid: Uint8Array

@@ -2,6 +2,7 @@ import { type Endpoint, encodeRendezvous, rendezvous } from '@tryst/protocol'
 import type { Cluster } from './cluster.ts'
 import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
+import type { DeviceChannel } from './device-channel.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IpChanges } from './ip-changes.ts'
@@ -43,7 +44,10 @@ export interface RegistrarParts {
   readonly clock: Clock
 }
 
-/** Registrations and heartbeats over UDP (docs/protocol.md, registration). */
+/** A registration whose form is acceptable. */
+type Applicant = Registration & { readonly id: PeerId }
+
+/** Registrations, and heartbeats over UDP (docs/protocol.md, registration). */
 export class Registrar {
   #pending = 0
 
@@ -94,8 +98,13 @@ export class Registrar {
     datagrams.send(HEARTBEAT_ACCEPTED, ip, port)
   }
 
-  /** RegisterPk. OK is sent only after the store has accepted what there was to store. */
-  register(message: rendezvous.RegisterPk, { ip, port }: Endpoint, datagrams: DatagramPort): void {
+  /**
+   * RegisterPk. OK is sent only after the store has accepted what there was to store.
+   *
+   * @param channel how this device is answered
+   */
+  register(message: rendezvous.RegisterPk, from: Endpoint, channel: DeviceChannel): void {
+    const { ip, port } = from
     const { limits, limiter, counters, clock, events } = this.parts
     // The message's bytes are those of the datagram, which do not outlive this call; the store takes longer.
     const registration: Registration = {
@@ -106,7 +115,7 @@ export class Registrar {
     const answer = (outcome: RegistrationOutcome, result: rendezvous.RegisterPkResponse.Result) => {
       counters.registrations[outcome]++
       const bytes = ANSWERS[result]
-      if (bytes) datagrams.send(bytes, ip, port)
+      if (bytes) channel.send(bytes)
     }
     const { uuid } = registration
     const mismatch = () => {
@@ -134,7 +143,7 @@ export class Registrar {
       return answer('busy', Result.SERVER_ERROR)
     }
     this.#pending++
-    this.#store(registration as Registration & { id: PeerId }, port)
+    this.#store(registration as Applicant, from)
       .then((outcome) => {
         switch (outcome) {
           case 'uuid_mismatch':
@@ -161,9 +170,10 @@ export class Registrar {
       })
   }
 
-  async #store(registration: Registration & { id: PeerId }, port: number): Promise<RegistrationOutcome> {
+  async #store(registration: Applicant, from: Endpoint): Promise<RegistrationOutcome> {
     const { identities, presence, limiter, events, clock, signed } = this.parts
-    const { id, uuid, publicKey, ip } = registration
+    const { id, uuid, publicKey } = registration
+    const { ip, port } = from
     if (!presence.hasRoomFor(id)) {
       events.limitHit('devices', ip)
       return 'table_full'
@@ -174,9 +184,9 @@ export class Registrar {
       const decision = decideRegisterPk(registration, stored)
       switch (decision) {
         case 'uuid-mismatch':
-          return this.#somebodyElse(registration, port, stored)
+          return this.#somebodyElse(registration, from, stored)
         case 'confirm':
-          return this.#online(id, ip, port, 'confirmed')
+          return this.#online(id, from, 'confirmed')
         case 'create': {
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
           const admission = limiter.admitNewId({ ip, port, uuid }, id, clock())
@@ -185,7 +195,7 @@ export class Registrar {
             return 'too_many_new_ids'
           }
           const created = await identities.create({ id, uuid, publicKey, ip })
-          if (created.created) return this.#online(id, ip, port, 'created')
+          if (created.created) return this.#online(id, from, 'created')
           stored = created.identity
           break
         }
@@ -199,7 +209,7 @@ export class Registrar {
           const current = stored as FoundIdentity
           if (await identities.update(current, { publicKey, ip })) {
             if (decision === 'change-key') signed.forget(id)
-            return this.#online(id, ip, port, decision === 'move' ? 'moved' : 'key_changed')
+            return this.#online(id, from, decision === 'move' ? 'moved' : 'key_changed')
           }
           stored = await identities.find(id)
           break
@@ -212,22 +222,17 @@ export class Registrar {
   }
 
   /** A stock client that is told UUID_MISMATCH throws its id away: only the store itself may be the reason. */
-  #somebodyElse(
-    registration: Registration & { id: PeerId },
-    port: number,
-    stored: FoundIdentity | undefined,
-  ): RegistrationOutcome {
+  #somebodyElse(registration: Applicant, from: Endpoint, stored: FoundIdentity | undefined): RegistrationOutcome {
     if (stored?.standing === 'uncertain') return 'uuid_uncertain'
     if (stored?.standing !== 'contradicted') return 'uuid_mismatch'
-    this.parts.events.identityContradicted(registration.id, { ip: registration.ip, port }, registration, stored)
+    this.parts.events.identityContradicted(registration.id, from, registration, stored)
     return 'uuid_contradicted'
   }
 
   /** What had to be stored is stored: the device is online at this address. */
   #online(
     id: PeerId,
-    ip: string,
-    port: number,
+    { ip, port }: Endpoint,
     how: 'confirmed' | 'created' | 'moved' | 'key_changed',
   ): RegistrationOutcome {
     const { presence, events, ipChanges, clock } = this.parts

@@ -13,6 +13,7 @@ import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
 import { Counters, type DropReason } from './counters.ts'
+import { datagramChannel } from './device-channel.ts'
 import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type HiddenSources, unreportedSources } from './hidden-sources.ts'
@@ -174,7 +175,7 @@ export class RendezvousServer {
       }
       case 'registerPk':
         if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
-        this.registrar.register(message.registerPk, { ip, port }, datagrams)
+        this.registrar.register(message.registerPk, { ip, port }, datagramChannel(datagrams, ip, port))
         return
       case 'configureUpdate':
         return this.legacy.onConfigureUpdate(message.configureUpdate, ip)
