@@ -21,6 +21,7 @@ const BROUGHT_NODE = path.join(MODULES, 'node', 'bin', process.platform === 'win
 const TASKS = {
   start: ['services/standalone/dist/main.js'],
   test: ['tools/test.mjs', 'test'],
+  e2e: ['tools/test.mjs', 'test', '--filter=@tryst/e2e'],
   'test:long': ['tools/test.mjs', 'test:long'],
   bench: ['bench/main.mjs'],
   simulate: ['simulation/main.mjs'],

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { apiPort, freePort, freePorts } from '../site/free-ports.ts'
+import { portVariables } from '../containers/compose-stack.ts'
+import { freePort, freePorts } from '../site/free-ports.ts'
 import { STAGE_HOST, type Stage } from './stage.ts'
 import { WebPage } from './web-page.ts'
 
@@ -36,16 +37,11 @@ export async function startContainers(): Promise<Stage> {
           HOME: process.env.HOME ?? '',
           PUBLIC_HOST: STAGE_HOST,
           KEY: '',
-          PORT_BASE: `${ports.main}`,
-          PORT_NAT_TEST: `${ports.natTest}`,
-          PORT_RELAY: `${ports.relay}`,
-          PORT_WS_ID: `${ports.webSocket}`,
-          PORT_WS_RELAY: `${ports.relayWebSocket}`,
-          PORT_API: `${apiPort(ports)}`,
+          ...portVariables(ports.main),
           HTTP_PORT: `${httpPort}`,
           HTTPS_PORT: `${httpsPort}`,
           // A network of its own beside other stacks of this machine.
-          NETWORK_PREFIX: `172.31.${ports.main % 100}`,
+          NETWORK_PREFIX: `172.31.${10 + (Math.floor(ports.main / 10) % 240)}`,
           STOP_GRACE_PERIOD: '2s',
         },
         maxBuffer: 16 << 20,

@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import { freeBase } from '../site/free-ports.ts'
 
 const run = promisify(execFile)
 
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
-/** Below the ports that systems draw for connections, and away from the usual ones. */
-const FIRST_BASE = 22_000
-const BASES = 900
+/** From the ID server's port: those of the programs, and behind them nginx's. */
+const DISTANCES = [-2, -1, 0, 1, 2, 3, 4, 5]
 
 export interface StackOptions {
   /** Compose files, by their names in the repository. Default: docker-compose.yml. */
@@ -70,14 +69,14 @@ export class ComposeStack {
 
   /** Chooses ports; nothing runs yet. */
   static async prepare(options: StackOptions = {}): Promise<ComposeStack> {
-    const port = options.port ?? (await freeBase())
+    const port = options.port ?? (await freeBase(DISTANCES))
     const [httpPort, httpsPort] = [port + 4, port + 5]
     const publicHost = options.publicHost ?? '127.0.0.1'
     return new ComposeStack(port, httpPort, httpsPort, publicHost, options, {
       PUBLIC_HOST: publicHost,
       ...portVariables(port),
       ...{ HTTP_PORT: `${httpPort}`, HTTPS_PORT: `${httpsPort}` },
-      NETWORK_PREFIX: `172.31.${10 + (Math.floor((port - FIRST_BASE) / 10) % 240)}`,
+      NETWORK_PREFIX: `172.31.${10 + (Math.floor(port / 10) % 240)}`,
       STOP_GRACE_PERIOD: '20s',
       DRAIN_SECONDS: '0',
       CERTIFICATE_CHECK_SECONDS: '1',
@@ -190,19 +189,3 @@ export const portVariables = (base: number): Readonly<Record<string, string>> =>
   PORT_WS_ID: `${base + 2}`,
   PORT_WS_RELAY: `${base + 3}`,
 })
-
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const base = FIRST_BASE + 10 * Math.floor(Math.random() * BASES)
-    const ports = Array.from({ length: 8 }, (_, i) => base - 2 + i)
-    const free = await Promise.all(ports.map(isFree))
-    if (free.every(Boolean)) return base
-  }
-}
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, () => server.close(() => resolve(true)))
-  })

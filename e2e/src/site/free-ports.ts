@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { nextPortBase } from './port-base.ts'
 
 /** The ports of a site; all are derived from the ID server's main port. */
 export interface SitePorts {
@@ -10,11 +11,6 @@ export interface SitePorts {
   readonly relay: number
   readonly relayWebSocket: number
 }
-
-/** Below the range from which the system draws the ports of outgoing connections. */
-const LOWEST = 10_000
-const SPAN = 9_000
-const BLOCK = 6
 
 const portsFrom = (main: number): SitePorts => ({
   main,
@@ -29,10 +25,15 @@ export const apiPort = ({ main }: SitePorts): number => main - 2
 
 /** Ports on which nobody listens now. */
 export async function freePorts(): Promise<SitePorts> {
+  return portsFrom(await freeBase([-2, -1, 0, 1, 2, 3]))
+}
+
+/** A main port from which on these distances nobody listens now. */
+export async function freeBase(distances: readonly number[]): Promise<number> {
   for (;;) {
-    const ports = portsFrom(LOWEST + BLOCK * Math.floor(Math.random() * (SPAN / BLOCK)) + 1)
-    const free = await Promise.all([...[...Object.values(ports), apiPort(ports)].map(isTcpFree), isUdpFree(ports.main)])
-    if (!free.includes(false)) return ports
+    const base = nextPortBase()
+    const free = await Promise.all([...distances.map((distance) => isTcpFree(base + distance)), isUdpFree(base)])
+    if (!free.includes(false)) return base
   }
 }
 

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createServer, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
+import { freeBase } from '../site/free-ports.ts'
 import type { Group, PortRole, ScriptedClient, Step, Transcript } from './transcript.ts'
 
 /** Where a group is replayed: which addresses and ports stand for the recorded ones, and what cannot be played there. */
@@ -54,7 +55,7 @@ function announcedRelayPort(hbbs: readonly string[] = []): number {
  * there is never a change of address.
  */
 export async function loopbackNetwork(): Promise<Network> {
-  const main = await freeMainPort()
+  const main = await freeBase([-1, 0, 1, 2, 3])
   const needRecordedAddresses = ['two-relays', 'dead-relay', 'mask', 'console', 'relay-lists']
   const needOtherThanLoopback = /^console:|loopback|from another IP|blocked address/
   return {
@@ -81,19 +82,3 @@ const portsOf = (main: number, relay: number): Record<PortRole, number> => ({
   relay,
   relayWs: relay + 2,
 })
-
-async function freeMainPort(): Promise<number> {
-  for (;;) {
-    const main = 20_000 + Math.floor(Math.random() * 10_000)
-    const free = await Promise.all([main - 1, main, main + 1, main + 2, main + 3].map(isFree))
-    if (!free.includes(false)) return main
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const server = createServer()
-  server.once('error', () => resolve(false))
-  server.listen(port, () => server.close(() => resolve(true)))
-  return promise
-}
