@@ -42,6 +42,17 @@ describe('the services that run here', () => {
     ])
   })
 
+  it('are known behind an emulator of another processor, whatever it is called with', () => {
+    addProcess(7, ['/usr/bin/qemu-aarch64-static', '/usr/local/bin/node', '/usr/local/bin/hbbs', '-p', '30000'])
+    // As binfmt_misc does it where it keeps the name that the program was called by.
+    addProcess(8, ['/usr/libexec/qemu-binfmt/aarch64-binfmt-P', '/usr/local/bin/node', 'node', '/usr/local/bin/hbbr'])
+    addProcess(9, ['/usr/bin/qemu-aarch64-static', '/bin/sh', '-c', 'exec node /usr/local/bin/api'])
+    expect(found().map(({ name, argv }) => [name, argv])).toEqual([
+      ['hbbs', ['-p', '30000']],
+      ['hbbr', []],
+    ])
+  })
+
   it('are each the first of their kind, which has workers', () => {
     addProcess(30, ['node', '/usr/local/bin/hbbs', '--second'])
     addProcess(4, ['node', '/usr/local/bin/hbbs', '--first'])

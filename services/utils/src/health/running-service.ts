@@ -30,11 +30,12 @@ export function runningServices(processes = '/proc'): readonly RunningService[] 
   return SERVICE_NAMES.flatMap((name) => found.get(name) ?? [])
 }
 
-/** `node [options of node] PATH/hbbs [arguments]` */
+/** `[emulator of another processor] node [options of node] PATH/hbbs [arguments]` */
 function serviceOf(words: readonly string[]): Pick<RunningService, 'name' | 'argv'> | undefined {
-  if (!/(^|\/)node$/.test(words[0] ?? '')) return undefined
-  for (const [at, word] of words.entries()) {
-    const name = SERVICE_NAMES.find((candidate) => word.endsWith(`/bin/${candidate}`))
+  const node = words.findIndex((word) => /(^|\/)node$/.test(word))
+  if (node === -1) return undefined
+  for (let at = node + 1; at < words.length; at++) {
+    const name = SERVICE_NAMES.find((candidate) => words[at]?.endsWith(`/bin/${candidate}`))
     if (name !== undefined) return { name, argv: words.slice(at + 1) }
   }
   return undefined
