@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { NO_REDIS } from '../src/cluster/redis-process.ts'
 import { type Machine, MovingSite, ROUTER } from '../src/moving-address/moving-site.ts'
-import { NO_MOVING_ADDRESS } from '../src/moving-address/namespace.ts'
+import { NO_MOVING_ADDRESS } from '../src/moving-address/obstacle.ts'
 import { report } from '../src/site/report.ts'
 import { waitUntil } from '../src/site/wait-until.ts'
 

@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { loadKeyPair } from '@tryst/service'
 import { RedisKeys } from '@tryst/state-redis'
+import { Namespace } from '../site/namespace.ts'
 import { programPath } from '../site/service-process.ts'
 import { waitUntil } from '../site/wait-until.ts'
 import { exampleAfter } from './example.ts'
-import { Namespace } from './namespace.ts'
 
 /** As in docs/operating.md, a moving address. */
 export const ADDRESS = '192.0.2.10'

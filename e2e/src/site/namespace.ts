@@ -1,22 +1,29 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 
-const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
-
-/** Why namespaces with a moving address can't be had here; undefined: they can. */
-export const NO_MOVING_ADDRESS: string | undefined = whyNot()
-
-function whyNot(): string | undefined {
-  if (!canMakeNamespaces()) return 'skipped: only root on Linux may make network namespaces'
-  if (!has('keepalived')) return 'skipped: keepalived is not installed; install the package keepalived'
-  return has('curl') ? undefined : 'skipped: curl is not installed; install the package curl'
-}
+/** Why network namespaces can't be had here; undefined: they can. */
+export const NO_NAMESPACES: string | undefined = canMakeNamespaces()
+  ? undefined
+  : 'skipped: only root on Linux may make network namespaces'
 
 function canMakeNamespaces(): boolean {
   const probe = `tryst-${process.pid}-probe`
   const made = spawnSync('ip', ['netns', 'add', probe], { stdio: 'ignore' }).status === 0
   if (made) spawnSync('ip', ['netns', 'del', probe])
   return made
+}
+
+const NAME = /^tryst-(\d+)-/
+
+/** Removes what test runs left behind that were killed: namespaces with our kind of name whose process is gone. */
+export function removeOrphanedNamespaces(): void {
+  const listed = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n')
+  for (const line of listed) {
+    const [name = ''] = line.split(' ')
+    const owner = NAME.exec(name)?.[1]
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) spawnSync('ip', ['netns', 'del', name])
+  }
 }
 
 /** A machine of its own, as far as the network goes. */
@@ -26,7 +33,8 @@ export class Namespace {
 
   private constructor(
     readonly name: string,
-    private readonly label: string,
+    /** Its name within the test; others call their cable to it so. At most 15 characters. */
+    readonly label: string,
   ) {}
 
   static make(label: string): Namespace {
@@ -51,16 +59,26 @@ export class Namespace {
     return execFileSync('ip', ['-n', this.name, ...args], { encoding: 'utf8' })
   }
 
+  /** Several commands of `ip` at once. */
+  ipBatch(commands: readonly string[]): void {
+    this.#feed('ip', ['-n', this.name, '-batch', '-'], commands.join('\n'))
+  }
+
+  /** Loads rules of nftables. */
+  nft(rules: string): void {
+    this.#feed('ip', ['netns', 'exec', this.name, 'nft', '-f', '-'], rules)
+  }
+
   run(command: string, ...args: string[]): string {
     const [program, ...rest] = [...this.prefix, command, ...args] as [string, ...string[]]
     return execFileSync(program, rest, { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'pipe'] })
   }
 
   /** A program that goes on until it is ended, or the namespace is removed. */
-  start(command: string, args: readonly string[]): ChildProcess {
+  start(command: string, args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
     const [program, ...rest] = [...this.prefix, command, ...args] as [string, ...string[]]
-    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => this.#keep(String(text)))
+    const child = spawn(program, rest, { stdio: [stdin, 'pipe', 'pipe'] })
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => this.#keep(String(text)))
     this.#children.add(child)
     child.once('exit', () => this.#children.delete(child))
     return child
@@ -76,6 +94,11 @@ export class Namespace {
       if (address !== undefined) place.ip('addr', 'add', address, 'dev', end.label)
       place.ip('link', 'set', end.label, 'up')
     }
+  }
+
+  #feed(command: string, args: readonly string[], input: string): void {
+    const { status, stderr } = spawnSync(command, args, { input, encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${command} in ${this.label}: ${stderr}`)
   }
 
   #keep(text: string): void {
