@@ -4,11 +4,35 @@ export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './
 export type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 export {
   ANSWER_OUTCOMES,
+  KEY_EXCHANGE_OUTCOMES,
+  type KeyExchangeOutcome,
   Counters,
   DROP_REASONS,
   REGISTRATION_OUTCOMES,
   REQUEST_OUTCOMES,
 } from './counters.ts'
+export {
+  ACCESS_MODES,
+  type AccessMode,
+  type AccessStore,
+  type Admission,
+  type AdmissionFacts,
+  type DeployToken,
+  type DeviceClaim,
+  type DeviceFingerprints,
+  decideAdmission,
+  type Invite,
+  type ListedDevice,
+  type ListedState,
+  type ListingReason,
+  MAX_DECIDED_DEVICES,
+  MAX_PENDING_DEVICES,
+  MAX_PENDING_OF_ID,
+  MAX_PENDING_OF_SOURCE,
+  REFRESH_PENDING_MS,
+  type Standing,
+  type TokenUse,
+} from './device-access.ts'
 export type { Contradicting, LimitName, RendezvousEvents } from './events.ts'
 export { HiddenSources, type HiddenSourcesOptions, type HiddenSourcesReport } from './hidden-sources.ts'
 export type { HttpHeader, HttpProxy, ProxiedAnswer, ProxiedRequest } from './http-proxy.ts'
