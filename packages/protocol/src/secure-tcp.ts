@@ -5,6 +5,9 @@ import { RecordLayer } from './record-layer.ts'
 import { decodeRendezvous, encodeRendezvous } from './rendezvous-message.ts'
 import { type BoxKeyPair, openSessionKey, sealSessionKey } from './session-key.ts'
 
+export { RecordLayer } from './record-layer.ts'
+export { type BoxKeyPair, boxKeyPairOf, createBoxKeyPair, createSessionKey } from './session-key.ts'
+
 /**
  * KeyExchange: encryption between a client and the ID server on its main TCP port. The server speaks first, with a pair
  * made for this connection; a client that does not care goes on in clear text (docs/protocol.md, secure TCP).

@@ -37,12 +37,27 @@ export const REQUEST_OUTCOMES = [
 export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 
 /** What became of devices' answers. */
-export const ANSWER_OUTCOMES = ['delivered', 'nobody_waits', 'malformed'] as const
+export const ANSWER_OUTCOMES = ['delivered', 'repeated', 'nobody_waits', 'too_many', 'malformed'] as const
 export type AnswerOutcome = (typeof ANSWER_OUTCOMES)[number]
 
 /** What became of requests to the API that came over connections to the ID server. */
 export const PROXIED_OUTCOMES = ['answered', 'refused', 'busy', 'unavailable'] as const
 export type ProxiedOutcome = (typeof PROXIED_OUTCOMES)[number]
+
+/**
+ * What became of the encryption that silent clients of the main port are offered. `plain`: the client went on in clear
+ * text; `unanswered`: it left, as it does when it has another server's key; `refused`: the answer was not one;
+ * `unreadable`: a record did not open.
+ */
+export const KEY_EXCHANGE_OUTCOMES = [
+  'offered',
+  'encrypted',
+  'plain',
+  'refused',
+  'unanswered',
+  'unreadable',
+] as const
+export type KeyExchangeOutcome = (typeof KEY_EXCHANGE_OUTCOMES)[number]
 
 /** Why something that arrived was dropped without an answer. */
 export const DROP_REASONS = ['malformed', 'unexpected', 'not_loopback', 'unproven_address', 'cut_off'] as const
@@ -56,10 +71,12 @@ export class Counters {
   heartbeats = 0
   keysRequested = 0
   natTests = 0
+  udpNatTests = 0
   onlineQueries = 0
   readonly registrations = zeros(REGISTRATION_OUTCOMES)
   readonly requests = zeros(REQUEST_OUTCOMES)
   readonly answers = zeros(ANSWER_OUTCOMES)
   readonly proxied = zeros(PROXIED_OUTCOMES)
+  readonly keyExchanges = zeros(KEY_EXCHANGE_OUTCOMES)
   readonly drops = zeros(DROP_REASONS)
 }

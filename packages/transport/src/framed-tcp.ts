@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
 import { AwaitedHeaders, type AwaitedHeadersOptions } from './awaited-headers.ts'
 import { IdleWatch } from './idle-watch.ts'
+import { type KeyOffers, OFFER_AFTER_MS, OFFER_CHECK_EVERY_MS, type SecureChannel, type Silent } from './key-offers.ts'
 import { type ListenPlace, listenPerFamily, portOf } from './listen-everywhere.ts'
 
 /** What becomes of the connections of a listener whose messages have frames. */
@@ -24,6 +25,8 @@ export interface FramedTcpOptions extends ListenPlace {
   readonly handler: FramedTcpHandler
   /** Takes a connection over before anything is read from it, when it returns true. */
   readonly divert?: (socket: Socket, ip: string) => boolean
+  /** Encryption for clients that wait for the server to speak first. Not there: it never does. */
+  readonly keyOffers?: KeyOffers | undefined
   /** Where proxies tell whose connections theirs are. Those are not diverted. */
   readonly headers?: AwaitedHeadersOptions | undefined
   /** An error of the listener while it runs. */
@@ -37,6 +40,8 @@ interface Surroundings {
   /** Those that have sent a message, and those that have not. */
   readonly active: IdleWatch<FramedTcpConnection>
   readonly fresh: IdleWatch<FramedTcpConnection>
+  /** Those that may yet be offered encryption. */
+  readonly silent: IdleWatch<FramedTcpConnection> | undefined
 }
 
 /** Which connection a socket belongs to: one function serves the events of all sockets. */
@@ -44,7 +49,7 @@ const CONNECTION = Symbol('framed connection')
 type SocketOfConnection = Socket & { [CONNECTION]: FramedTcpConnection }
 
 /** A connection that carries frames, seen as whole messages. */
-export class FramedTcpConnection {
+export class FramedTcpConnection implements Silent {
   readonly transport = 'tcp'
   readonly remote: Endpoint
   readonly #socket: Socket
@@ -52,13 +57,16 @@ export class FramedTcpConnection {
   readonly #decoder: FrameDecoder
   #hasSpoken = false
   #hasSent = false
+  /** What became of the offer of encryption; most connections get none. */
+  #channel: SecureChannel | undefined
 
   constructor(socket: Socket, remote: Endpoint, around: Surroundings) {
     this.#socket = socket
     this.#around = around
     this.remote = remote
     this.#decoder = new FrameDecoder(around.maxFrameBytes)
-    around.fresh.touch(this)
+    const watch = around.silent ?? around.fresh
+    watch.touch(this)
     ;(socket as SocketOfConnection)[CONNECTION] = this
     socket.on('data', passData)
     // A client that ends its connection with a reset has nothing more to say; 'close' follows.
@@ -71,13 +79,26 @@ export class FramedTcpConnection {
     return !this.#socket.writable
   }
 
+  /** The client has taken the server's key. */
+  get isEncrypted(): boolean {
+    return this.#channel?.isEncrypted ?? false
+  }
+
   send(payload: Uint8Array): void {
     const socket = this.#socket
     if (!socket.writable) return
     // The first answer leaves at once anyway, and most connections get only one.
     if (this.#hasSent) socket.setNoDelay(true)
     this.#hasSent = true
-    socket.write(encodeFrame(payload))
+    socket.write(encodeFrame(this.#channel ? this.#channel.seal(payload) : payload))
+  }
+
+  /** Speaks first, where the client waits for that. */
+  offer(message: Uint8Array, channel: SecureChannel): boolean {
+    if (this.#hasSpoken || !this.#decoder.isIdle || this.isClosed) return false
+    this.send(message)
+    this.#channel = channel
+    return true
   }
 
   /** Ends the connection after what was sent has left. */
@@ -107,25 +128,28 @@ export class FramedTcpConnection {
 
   /** One whole payload; false when the connection has ended and the rest is of no use. */
   readonly #onPayload = (payload: Uint8Array): boolean => {
-    const { active, fresh, handler } = this.#around
-    if (!this.#hasSpoken) {
-      this.#hasSpoken = true
-      fresh.drop(this)
-    }
+    const { active, handler } = this.#around
+    const message = this.#channel ? this.#channel.open(payload) : payload
+    // The answer to the offer is no message yet: whoever sends only that is not waited for any longer.
+    if (!message) return true
+    this.#hasSpoken = true
     active.touch(this)
-    handler.onMessage(this, payload)
+    handler.onMessage(this, message)
     return this.#socket.writable
   }
 
   /** The socket is gone. */
   closed(): void {
-    const { active, fresh, handler } = this.#around
-    if (fresh.drop(this) || active.drop(this)) handler.onClose(this)
+    const { active, fresh, silent, handler } = this.#around
+    this.#channel?.ended()
+    if (active.drop(this) || fresh.drop(this) || silent?.drop(this)) handler.onClose(this)
   }
 
   /** Refused: nobody has to be told when it is gone. */
   refuse(): void {
-    this.#around.fresh.drop(this)
+    const { fresh, silent } = this.#around
+    const watch = silent ?? fresh
+    watch.drop(this)
     this.destroy()
   }
 }
@@ -152,11 +176,16 @@ export class FramedTcpListener {
   #servers: readonly Server[] = []
 
   private constructor(options: FramedTcpOptions) {
-    const { handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs, headers } = options
+    const { handler, maxFrameBytes, idleTimeoutMs, firstMessageTimeoutMs, headers, keyOffers } = options
     this.#headers = headers && new AwaitedHeaders(headers)
     const active = new IdleWatch<FramedTcpConnection>(idleTimeoutMs, destroyIdle)
     const fresh = new IdleWatch<FramedTcpConnection>(firstMessageTimeoutMs, destroyIdle)
-    this.#around = { handler, maxFrameBytes, active, fresh }
+    const offer = (connection: FramedTcpConnection) => {
+      fresh.touch(connection)
+      keyOffers?.offerTo(connection)
+    }
+    const silent = keyOffers && new IdleWatch<FramedTcpConnection>(OFFER_AFTER_MS, offer, OFFER_CHECK_EVERY_MS)
+    this.#around = { handler, maxFrameBytes, active, fresh, silent }
   }
 
   /** @throws the listen error of Node */
@@ -176,12 +205,13 @@ export class FramedTcpListener {
   /** Ends everything. May be called twice. */
   async close(): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
-    const { active, fresh } = this.#around
-    for (const connection of [...active.all, ...fresh.all]) connection.close()
+    const { active, fresh, silent } = this.#around
+    for (const connection of [...active.all, ...fresh.all, ...(silent?.all ?? [])]) connection.close()
     this.#headers?.close()
     await Promise.all(closed)
     active.close()
     fresh.close()
+    silent?.close()
   }
 
   #accept(socket: Socket, options: FramedTcpOptions): void {

@@ -25,6 +25,7 @@ export class IdleWatch<T extends object> {
   constructor(
     private readonly timeoutMs: number,
     private readonly onIdle: (one: T) => void,
+    private readonly checkEveryMs = CHECK_EVERY_MS,
   ) {}
 
   get all(): Iterable<T> {
@@ -39,7 +40,7 @@ export class IdleWatch<T extends object> {
   touch(one: Watched<T>): void {
     one[NOTE] ??= new Note<T>(one)
     this.#note(one[NOTE], performance.now())
-    this.#timer ??= setInterval(() => this.#check(), CHECK_EVERY_MS)
+    this.#timer ??= setInterval(() => this.#check(), this.checkEveryMs)
   }
 
   /** It is watched no more. False when it was not. */

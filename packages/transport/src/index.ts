@@ -13,6 +13,7 @@ export {
   type FramedTcpOptions,
 } from './framed-tcp.ts'
 export type { HalfGuard } from './half-guard.ts'
+export { KeyOffers } from './key-offers.ts'
 export { listenEverywhere, portOf } from './listen-everywhere.ts'
 export type { SocketReading } from './socket-reading.ts'
 export { StreamHalf } from './stream-half.ts'
