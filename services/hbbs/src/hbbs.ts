@@ -2,6 +2,7 @@ import { randomBytes, randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Signer } from '@tryst/protocol'
+import type { BoxKeyPair } from '@tryst/protocol/secure-tcp'
 import {
   type ClientConnection,
   type Cluster,
@@ -21,6 +22,7 @@ import {
   ConnectionGuard,
   type ConnectionLimit,
   FramedTcpListener,
+  KeyOffers,
   type ProxyHeaderFailure,
   serveTextConsole,
   WebSocketListener,
@@ -57,6 +59,8 @@ export interface HbbsParts {
   /** Not there: this server has no API. */
   readonly httpProxy?: HttpProxy | undefined
   readonly signer: Signer | undefined
+  /** For tests that play recorded handshakes. Not there: drawn at random. */
+  readonly createKeyPair?: () => BoxKeyPair
   readonly events: RendezvousEvents
   readonly sources: HiddenSources
   readonly onUnresolvedRelays: (relays: readonly string[]) => void
@@ -122,7 +126,8 @@ export class Hbbs {
       const door = <L extends Listener>(port: number, openOn: (port: number) => Promise<L>) =>
         open(Door.open(port, openOn, parts.onSocketError))
       const mainHandler = handlerOf(server, guard, (connection, payload) => server.onMessage(connection, payload))
-      const main = await door(port, (port) => FramedTcpListener.open({ ...tcp, port, handler: mainHandler }))
+      const keyOffers = parts.signer && new KeyOffers(parts.signer, server.counters.keyExchanges, parts.createKeyPair)
+      const main = await door(port, (port) => FramedTcpListener.open({ ...tcp, port, keyOffers, handler: mainHandler }))
       const portOf = (offset: number) => (port === 0 ? 0 : port + offset)
       // Part of the cluster before the first device registers: others call nobody offline whom a living node holds.
       let devices: DeviceDoor | undefined
