@@ -43,16 +43,16 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     read: () => counters.proxied,
   })
   metrics.totals({
-    name: 'tryst_drops_total',
-    help: 'Messages dropped without an answer',
-    label: 'reason',
-    read: () => counters.drops,
-  metrics.totals({
     name: 'tryst_key_exchanges_total',
     help: 'Clients that waited for the server to speak first were offered encryption: how often, and what came of it',
     label: 'outcome',
     read: () => counters.keyExchanges,
   })
+  metrics.totals({
+    name: 'tryst_drops_total',
+    help: 'Messages dropped without an answer',
+    label: 'reason',
+    read: () => counters.drops,
   })
   metrics.level({ name: 'tryst_devices', help: 'Devices in memory, silent ones included', read: () => presence.size })
   metrics.level({ name: 'tryst_devices_silent', help: 'Devices not heard of for 30 s', read: () => presence.silent })
