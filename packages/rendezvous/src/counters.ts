@@ -10,11 +10,14 @@ export const REGISTRATION_OUTCOMES = [
   'mismatch_silence',
   'too_many_new_ids',
   'too_many_key_changes',
+  'waits_for_approval',
+  'not_admitted',
   'too_many_lookups',
   'invalid',
   'ignored',
   'not_supported',
   'table_full',
+  'connection_closed',
   'store_unavailable',
   'busy',
 ] as const
@@ -49,14 +52,7 @@ export type ProxiedOutcome = (typeof PROXIED_OUTCOMES)[number]
  * text; `unanswered`: it left, as it does when it has another server's key; `refused`: the answer was not one;
  * `unreadable`: a record did not open.
  */
-export const KEY_EXCHANGE_OUTCOMES = [
-  'offered',
-  'encrypted',
-  'plain',
-  'refused',
-  'unanswered',
-  'unreadable',
-] as const
+export const KEY_EXCHANGE_OUTCOMES = ['offered', 'encrypted', 'plain', 'refused', 'unanswered', 'unreadable'] as const
 export type KeyExchangeOutcome = (typeof KEY_EXCHANGE_OUTCOMES)[number]
 
 /** Why something that arrived was dropped without an answer. */

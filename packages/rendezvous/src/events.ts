@@ -1,4 +1,5 @@
 import type { Endpoint } from '@tryst/protocol'
+import type { ListingReason } from './device-access.ts'
 import type { PeerId } from './peer-identity.ts'
 
 /** A limit that was hit; each has its setting and remedy in docs/configuration.md. */
@@ -30,6 +31,16 @@ export interface RendezvousEvents {
    * of the two keeps it.
    */
   identityContradicted(id: PeerId, from: Endpoint, registering: Contradicting, stored: Contradicting): void
+  /**
+   * A device was told NOT_DEPLOYED: it waits for the operator's word, or is not wanted.
+   *
+   * @param registeredFrom where the device registered from that has the id; empty: nobody has it
+   */
+  notAdmitted(
+    id: PeerId,
+    from: Endpoint,
+    refusal: { readonly why: ListingReason; readonly waits: boolean; readonly registeredFrom: string },
+  ): void
   /** For fail2ban: its form in the log is stable. */
   keyMismatch(id: string, from: Endpoint): void
   ipChanged(id: PeerId, fromIp: string, toIp: string): void

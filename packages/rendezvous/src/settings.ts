@@ -1,7 +1,10 @@
+import type { AccessMode } from './device-access.ts'
 import type { RelayRule } from './relay-rules.ts'
 
 /** What the ID server is told by its operator; see docs/configuration.md. */
 export interface RendezvousSettings {
+  /** Which devices that nobody knows yet may register; default `open`. */
+  readonly accessMode?: AccessMode
   /** What controllers have to present; undefined: nothing is checked. */
   readonly expectedKey: string | undefined
   /** `host:port`, in the operator's order; when empty, announced relays are offered, then `fallbackRelay`. */
@@ -23,6 +26,10 @@ export interface RendezvousSettings {
   /** In front of the API's paths where clients know it by a URL with a path. */
   readonly apiPathPrefix?: string
   readonly limits: RegistrationLimits
+  /** How often clients that keep a connection open hear from this server, as they are told. */
+  readonly keepAliveMs: number
+  /** Devices that are reached over connections at most: the rest of the connections is for those that come and go. */
+  readonly maxKeptDevices: number
   /** Devices that one node keeps in memory at most. */
   readonly maxDevices: number
 }
