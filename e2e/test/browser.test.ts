@@ -2,12 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import { Device } from '@tryst/client'
 import { encodeBase64 } from '@tryst/protocol'
 import { Chromium } from '../src/browser/chromium.ts'
-import { engineAnswers, startContainers } from '../src/browser/container-stage.ts'
+import { startContainers } from '../src/browser/container-stage.ts'
 import { startProcesses } from '../src/browser/process-stage.ts'
 import { NO_BROWSER } from '../src/browser/programs.ts'
 import { STAGE_HOST, type Stage } from '../src/browser/stage.ts'
 import { type VisitOutcome, visit } from '../src/browser/visit.ts'
 import { PAGE_PATH } from '../src/browser/web-page.ts'
+import { NO_ENGINE } from '../src/containers/engine.ts'
 import { exchangeAt, type Transfer } from '../src/site/exchange.ts'
 
 // A browser takes its time to start on a busy machine.
@@ -15,7 +16,7 @@ jest.setTimeout(120_000)
 /** Images are built first, which may take minutes when there are none. */
 const STAGE_LIMIT_MS = 900_000
 
-const hasEngine = NO_BROWSER === undefined && engineAnswers()
+const hasEngine = NO_BROWSER === undefined && NO_ENGINE === undefined
 const suite = NO_BROWSER === undefined ? describe : describe.skip
 const where = NO_BROWSER ? `(skipped: ${NO_BROWSER})` : hasEngine ? 'with the containers' : 'with processes'
 

@@ -133,7 +133,7 @@ suite(`docker compose up${NO_ENGINE === undefined ? '' : ` (skipped: ${NO_ENGINE
   it('keeps key and devices when it is taken down and up again', async () => {
     const key = await stack.key()
     const device = await stack.device({ password: PASSWORD })
-    await stack.compose('down', '--timeout', '3')
+    await stack.down()
     await stack.up()
     expect(await stack.key()).toBe(key)
     const controller = await stack.controller()

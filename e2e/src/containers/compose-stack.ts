@@ -3,12 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import type { StartedDockerComposeEnvironment } from 'testcontainers'
 import { freeBase } from '../site/free-ports.ts'
+import { composeEnvironment } from './engine.ts'
 
 const run = promisify(execFile)
 
 export const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url))
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+const HEALTHY_WITHIN_MS = 120_000
+const STOP_WITHIN_MS = 3_000
 /** From the ID server's port: those of the programs, and behind them nginx's. */
 const DISTANCES = [-2, -1, 0, 1, 2, 3, 4, 5]
 
@@ -56,6 +60,7 @@ interface Inspection {
 export class ComposeStack {
   readonly project = `trystest${randomBytes(4).toString('hex')}`
   readonly #guests = new Set<{ close(): unknown }>()
+  #started: StartedDockerComposeEnvironment | undefined
 
   private constructor(
     /** The ID server's port. */
@@ -101,9 +106,21 @@ export class ComposeStack {
     if (process.env.TRYST_TAG === undefined) await this.compose('build', '--quiet')
   }
 
-  /** Until every container is healthy. */
-  async up(...args: readonly string[]): Promise<void> {
-    await this.compose('up', '--detach', '--wait', '--wait-timeout', '120', ...args)
+  /** Until every container is healthy. @throws Error when one is not; nothing is left of the stack then, not even logs */
+  async up(): Promise<void> {
+    const { files = ['docker-compose.yml'], folder = REPOSITORY } = this.options
+    this.#started = await new (await composeEnvironment())(folder, [...files])
+      .withProjectName(this.project)
+      .withEnvironment({ ...this.env, COMPOSE_ANSI: 'never' })
+      .withAutoCleanup(false)
+      .withStartupTimeout(HEALTHY_WITHIN_MS)
+      .up()
+  }
+
+  /** Takes the containers down; what they have kept in volumes stays. */
+  async down(): Promise<void> {
+    await this.#started?.down({ removeVolumes: false, timeout: STOP_WITHIN_MS })
+    this.#started = undefined
   }
 
   async states(): Promise<readonly ContainerState[]> {
@@ -176,6 +193,9 @@ export class ComposeStack {
   /** Removes everything that the stack has made. */
   async remove(): Promise<void> {
     await this.dismissGuests()
+    await this.#started?.down({ removeVolumes: true, timeout: STOP_WITHIN_MS })
+    this.#started = undefined
+    // And what was begun otherwise.
     await this.compose('down', '--volumes', '--remove-orphans', '--timeout', '3')
   }
 }
