@@ -18,6 +18,7 @@ const OUTCOMES = {
 
 const KINDS = {
   'punch-hole-sent': link.DeviceAnswerKind.PUNCH_HOLE_SENT,
+  'udp-punch-hole-sent': link.DeviceAnswerKind.UDP_PUNCH_HOLE_SENT,
   'local-addr': link.DeviceAnswerKind.LOCAL_ADDR,
   'relay-response': link.DeviceAnswerKind.RELAY_RESPONSE,
 } as const satisfies { readonly [K in DeviceAnswer['kind']]: link.DeviceAnswerKind }

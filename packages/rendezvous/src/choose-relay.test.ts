@@ -4,6 +4,7 @@ import type { AnnouncedRelay, RelayDirectory } from './relay-directory.ts'
 import type { RelayRule } from './relay-rules.ts'
 
 const HERE = '203.0.113.7'
+const HERE_V6 = '2001:db8::7'
 
 type Announced = Pick<AnnouncedRelay, 'address'> & Partial<AnnouncedRelay>
 
@@ -38,7 +39,7 @@ describe('the relay that clients are offered', () => {
     ['[2001:db8::1]:4000', '[2001:db8::1]:4000'],
   ])('%s is told with its port: %s', (relay, told) => {
     expect(withPort(relay, 21117)).toBe(told)
-    expect(chooser([relay]).next(HERE)).toBe(told)
+    expect(chooser([relay]).next(HERE_V6)).toBe(told)
   })
 
   it.each([
@@ -82,6 +83,54 @@ describe('the relay that clients are offered', () => {
     relays.setLive([])
     relays.setLive(['stranger:9'])
     expect(relays.live).toEqual(['b:2'])
+  })
+})
+
+describe('relays that are named by an address', () => {
+  const relays = ['[2001:db8::1]:1', '203.0.113.1:2', 'name:3']
+  const drawn = (chosen: RelayChooser, ip: string, otherIp?: string) =>
+    new Set(Array.from({ length: 12 }, () => chosen.next(ip, otherIp)))
+  /** The same relays from each of their sources. */
+  const sources: [string, (relays: string[]) => RelayChooser][] = [
+    ['the list of the operator', (relays) => chooser(relays)],
+    [
+      'announcements',
+      (relays) => {
+        let turn = 0
+        const directory = directoryOf(...relays.map((address) => ({ address })))
+        return chooser([], { directory, random: () => turn++ >> 1 })
+      },
+    ],
+  ]
+
+  it.each(sources)('from %s are not for clients of the other family', (_source, from) => {
+    expect(drawn(from(relays), HERE)).toEqual(new Set(['203.0.113.1:2', 'name:3']))
+    expect(drawn(from(relays), HERE_V6)).toEqual(new Set(['[2001:db8::1]:1', 'name:3']))
+    for (const pair of [[HERE, HERE_V6] as const, [HERE_V6, HERE] as const]) {
+      expect(drawn(from(relays), ...pair)).toEqual(new Set(['name:3']))
+    }
+  })
+
+  it.each(sources)('from %s are offered to IPv6 clients by IPv4 where there is nothing better', (_source, from) => {
+    expect(drawn(from(['203.0.113.1:2']), HERE_V6)).toEqual(new Set(['203.0.113.1:2']))
+    expect(drawn(from(['203.0.113.1:2', '[2001:db8::1]:1']), HERE_V6, HERE)).toEqual(new Set(['203.0.113.1:2']))
+    expect(drawn(from(['[2001:db8::1]:1']), HERE)).toEqual(new Set(['']))
+    expect(drawn(from(['[2001:db8::1]:1']), HERE_V6, HERE)).toEqual(new Set(['']))
+  })
+
+  it('are no fallback for the other family, and no rule', () => {
+    expect(chooser([], { fallback: '[2001:db8::1]:1' }).next(HERE)).toBe('')
+    expect(chooser([], { fallback: '[2001:db8::1]:1' }).next(HERE_V6)).toBe('[2001:db8::1]:1')
+    const rules = [{ cidr: '203.0.113.0/24', relay: '[2001:db8::1]:1' }]
+    expect(chooser([], { rules, fallback: 'f:1' }).next(HERE)).toBe('f:1')
+  })
+
+  it('are exchanged where a client could not reach what the other one chose, if there is another', () => {
+    expect(chooser(['name:3']).translate('[2001:db8::1]:1', HERE)).toBe('name:3')
+    expect(chooser(['name:3']).translate('2001:db8::1', HERE)).toBe('name:3')
+    expect(chooser(['name:3']).translate('[2001:db8::1]:1', HERE_V6)).toBe('[2001:db8::1]:1')
+    expect(chooser(['name:3']).translate('203.0.113.1:2', HERE_V6)).toBe('203.0.113.1:2')
+    expect(chooser([]).translate('[2001:db8::1]:1', HERE)).toBe('[2001:db8::1]:1')
   })
 })
 

@@ -8,7 +8,7 @@ export type PushOutcome = 'pushed' | 'silent' | 'not-mine'
 
 /** A device's answer on its way to the initiator that waits for it (docs/protocol.md, who may answer). */
 export interface DeviceAnswer {
-  readonly kind: 'punch-hole-sent' | 'local-addr' | 'relay-response'
+  readonly kind: 'punch-hole-sent' | 'udp-punch-hole-sent' | 'local-addr' | 'relay-response'
   /** The handle as the device sent it back. */
   readonly handle: Uint8Array
   /** The id that the device names; empty when it names none. */

@@ -1,12 +1,15 @@
 import { type Endpoint, forwarded, mangleAddress, type OutgoingRendezvousMessage, rendezvous } from '@tryst/protocol'
 import { hostOf } from './choose-relay.ts'
+import { isPunchable } from './punch-push.ts'
 
 /** What the server adds to a device's answer. */
 export interface AnswerFacts {
   /** Signed id and key of the device that was asked; empty when there is none. */
   readonly signedIdentity: Uint8Array
-  /** Source of the device's connection. */
+  /** Source of the device's connection or datagram. */
   readonly from: Endpoint
+  /** It was a datagram: that is where the device punches by UDP. */
+  readonly isUdp: boolean
   /** Drawn for the mangled address. */
   readonly tm: number
   /** The relay that the device names, as the controller can reach it. */
@@ -14,31 +17,33 @@ export interface AnswerFacts {
 }
 
 /**
- * PunchHoleSent on its way to the controller: the device punched towards it and listens at the source of the connection
- * that brought the answer. Devices so old that they name no version get no key: they know no handshake.
+ * PunchHoleSent on its way to the controller: the device punched towards it and waits at the source of the connection
+ * or datagram that brought the answer. Devices so old that they name no version get no key: they know no handshake.
  */
 export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFacts): OutgoingRendezvousMessage {
-  return {
-    punchHoleResponse: {
-      socketAddr: mangleAddress(facts.from, facts.tm),
-      pk: sent.version === '' ? NOTHING : facts.signedIdentity,
-      relayServer: facts.relayServer,
-      // A type without a name would be news to the controller; it then takes the type as unknown.
-      ...(sent.natType in rendezvous.NatType ? { natType: sent.natType } : {}),
-    },
+  const response: rendezvous.PunchHoleResponse.$Properties = {
+    socketAddr: mangleAddress(facts.from, facts.tm),
+    pk: sent.version === '' ? NOTHING : facts.signedIdentity,
+    relayServer: facts.relayServer,
   }
+  // A type without a name would be news to the controller; it then takes the type as unknown.
+  if (sent.natType in rendezvous.NatType) response.natType = sent.natType
+  if (facts.isUdp) response.isUdp = true
+  if (sent.upnpPort !== 0) response.upnpPort = sent.upnpPort
+  if (isPunchable(sent.socketAddrV6)) response.socketAddrV6 = sent.socketAddrV6
+  return { punchHoleResponse: response }
 }
 
 /** LocalAddr on its way to the controller: the device's address in the network that both are in. */
 export function localAddressAnswer(local: rendezvous.LocalAddr, facts: AnswerFacts): OutgoingRendezvousMessage {
-  return {
-    punchHoleResponse: {
-      socketAddr: local.localAddr,
-      pk: local.version === '' ? NOTHING : facts.signedIdentity,
-      relayServer: facts.relayServer,
-      isLocal: true,
-    },
+  const response: rendezvous.PunchHoleResponse.$Properties = {
+    socketAddr: local.localAddr,
+    pk: local.version === '' ? NOTHING : facts.signedIdentity,
+    relayServer: facts.relayServer,
+    isLocal: true,
   }
+  if (isPunchable(local.socketAddrV6)) response.socketAddrV6 = local.socketAddrV6
+  return { punchHoleResponse: response }
 }
 
 /** Where the LAN rules send a controller. */

@@ -19,9 +19,11 @@ import { lanMatcher } from './lan.ts'
 import type { PeerId } from './peer-identity.ts'
 import { decidePunchHole } from './punch-hole.ts'
 import type { PunchLog } from './punch-log.ts'
+import { fetchLocalAddr, isPort, punchHole } from './punch-push.ts'
 import type { RendezvousSettings } from './settings.ts'
 import type { SignedIdentities } from './signed-identities.ts'
-import { type AskKind, type RandomUint32, WaitingInitiators } from './waiting-initiators.ts'
+import { UnprovenAnswers } from './unproven-answers.ts'
+import { type Question, type RandomUint32, WaitingInitiators } from './waiting-initiators.ts'
 
 const { Failure } = rendezvous.PunchHoleResponse
 
@@ -51,6 +53,7 @@ export class Introducer {
   /** Switched by the console. */
   alwaysUseRelay: boolean
   #draining = false
+  readonly #forwardedDatagrams = new UnprovenAnswers()
   readonly #isLan: (ip: string) => boolean
   readonly #lanRelay: string | undefined
 
@@ -84,29 +87,32 @@ export class Introducer {
       const failure = refusal === 'offline' ? Failure.OFFLINE : Failure.ID_NOT_EXIST
       send(initiator, { punchHoleResponse: { failure } })
     }
-    const compose = (found: Found) => this.#composePunch(initiator, id, request.natType, found)
+    const compose = (found: Found) => this.#composePunch(initiator, request, found)
     this.parts.requests.send({ initiator, id, uuid: '', refuse, compose })
   }
 
-  #composePunch(initiator: ClientConnection, id: PeerId, natType: number, found: Found) {
+  #composePunch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest, found: Found) {
     const { relays, punchLog, clock } = this.parts
     const { remote, transport } = initiator
     punchLog.add(remote, id, found.ip, clock())
     const decision = decidePunchHole({
       initiator: { ip: remote.ip, transport, isLan: this.#isLan(remote.ip) },
       device: { ip: found.ip, isLan: this.#isLan(found.ip) },
-      natType,
+    const id = request.id as PeerId
+      natType: request.natType,
+      forceRelay: request.forceRelay,
       alwaysUseRelay: this.alwaysUseRelay,
-      relay: relays.next(found.ip),
+      relay: relays.next(found.ip, remote.ip),
       lanRelay: this.#lanRelay ?? '',
     })
     const kind = decision.ask === 'punch' ? 'punch' : 'local-address'
-    const handle = this.#ask(initiator, id, kind, decision.needsTruePort, found.ip)
-    const relayServer = decision.relay
+    const byUdp = kind === 'punch' && decision.needsTruePort && isPort(request.udpPort)
+    const { needsTruePort } = decision
+    const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip })
     const message: OutgoingRendezvousMessage =
       kind === 'punch'
-        ? { punchHole: { socketAddr: handle, relayServer, natType: decision.natType } }
-        : { fetchLocalAddr: { socketAddr: handle, relayServer } }
+        ? { punchHole: punchHole(request, decision, handle) }
+        : { fetchLocalAddr: fetchLocalAddr(request, decision, handle) }
     return { bytes: encodeRendezvous(message), outcome: kind === 'punch' ? 'punch' : 'local_address' } as const
   }
 
@@ -127,7 +133,8 @@ export class Introducer {
     const refuse = (refusal: Refusal) =>
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
     const compose = (found: Found) => {
-      const socketAddr = this.#ask(initiator, id, 'relay', false, found.ip)
+      const question = { kind: 'relay', needsTruePort: false, byUdp: false, deviceIp: found.ip } as const
+      const socketAddr = this.#ask(initiator, id, question)
       const relayServer = relays.translate(request.relayServer, found.ip)
       const bytes = encodeRendezvous({ requestRelay: forwarded(request, { socketAddr, relayServer }) })
       if (bytes.length <= MAX_FORWARDED_BYTES) return { bytes, outcome: 'relay' } as const
@@ -139,16 +146,26 @@ export class Introducer {
 
   /** An answer that a device sent to this node: for an initiator here, else for one on another node. */
   deviceAnswered(answer: DeviceAnswer, message: RendezvousMessage): void {
-    const { cluster, counters, events } = this.parts
     if (this.#deliver(answer, message)) return
     if (cluster.isAlone || answer.message.length > MAX_ANSWER_BYTES) {
       counters.answers.nobody_waits++
       return
     }
+    const { cluster, counters, clock } = this.parts
     cluster
       .answer(answer)
       .then((taken) => {
         counters.answers[taken ? 'delivered' : 'nobody_waits']++
+    // Anybody can send datagrams from any address, and each would be a question to other nodes.
+    if (answer.kind === 'udp-punch-hole-sent' && !this.#forwardedDatagrams.admit(answer.from.ip, clock())) {
+      counters.answers.too_many++
+      return
+    }
+    this.#deliverElsewhere(answer)
+  }
+
+  #deliverElsewhere(answer: DeviceAnswer): void {
+    const { cluster, counters, events } = this.parts
       })
       .catch((error: unknown) => events.unavailable('answer', error))
   }
@@ -162,6 +179,10 @@ export class Introducer {
     const deliver = (signedIdentity: Uint8Array) => {
       const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask.initiator)
       if (outgoing) send(ask.initiator, outgoing)
+    if (ask === 'repeated') {
+      counters.answers.repeated++
+      return true
+    }
     }
     const atHand = signed.peek(ask.id)
     // The relay has to know of the session before the controller comes to it.
@@ -182,7 +203,7 @@ export class Introducer {
   }
 
   #outgoingAnswer(
-    { from }: DeviceAnswer,
+    { from, kind }: DeviceAnswer,
     message: RendezvousMessage,
     signedIdentity: Uint8Array,
     initiator: ClientConnection,
@@ -192,7 +213,7 @@ export class Introducer {
     const answer = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
     if (!answer) return undefined
     const relayServer = relays.translate(answer.relayServer, ip)
-    const facts = { signedIdentity, from, tm: random(), relayServer }
+    const facts = { signedIdentity, from, isUdp: kind === 'udp-punch-hole-sent', tm: random(), relayServer }
     if (message.punchHoleSent) return punchHoleAnswer(message.punchHoleSent, facts)
     if (message.localAddr) return localAddressAnswer(message.localAddr, facts)
     if (!message.relayResponse) return undefined
@@ -204,9 +225,8 @@ export class Introducer {
     return relayAnswer(message.relayResponse, signedIdentity, relay)
   }
 
-  #ask(initiator: ClientConnection, id: PeerId, kind: AskKind, needsTruePort: boolean, deviceIp: string): Uint8Array {
-    const nowMs = this.parts.clock()
-    return this.waiting.ask(initiator, id, { kind, needsTruePort, deviceIp, nowMs }).handle
+  #ask(initiator: ClientConnection, id: PeerId, question: Question): Uint8Array {
+    return this.waiting.ask(initiator, id, question, this.parts.clock()).handle
   }
 }
 

@@ -236,3 +236,22 @@ describe('PresenceTable', () => {
     )
   })
 })
+
+describe('an address', () => {
+  it('has a device while one of them is online there', () => {
+    const table = new PresenceTable()
+    const places: [string, string][] = [
+      ['first', '203.0.113.7'],
+      ['second', '203.0.113.7'],
+      ['third', '2001:db8::7'],
+    ]
+    for (const [id, ip] of places) table.register(id as PeerId, ip, 1, 0)
+    for (const ip of ['203.0.113.7', '2001:db8::7']) expect(table.hasDeviceAt(ip, 29_999)).toBe(true)
+    for (const ip of ['203.0.113.8', '2001:db8::8', '0.0.0.0', '']) expect(table.hasDeviceAt(ip, 0)).toBe(false)
+    table.touch('second' as PeerId, '203.0.113.7', 1, 20_000)
+    expect(table.hasDeviceAt('203.0.113.7', 30_000)).toBe(true)
+    expect(table.hasDeviceAt('2001:db8::7', 30_000)).toBe(false)
+    table.remove('second' as PeerId)
+    expect(table.hasDeviceAt('203.0.113.7', 30_000)).toBe(false)
+  })
+})

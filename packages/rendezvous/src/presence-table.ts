@@ -136,6 +136,17 @@ export class PresenceTable {
       row = -1
     }
   }
+  /** Whether some device is online at this address; looks through all rows, so not for every datagram. */
+  hasDeviceAt(ip: string, nowMs: number): boolean {
+    const packed = packIpv4(ip)
+    const { ips } = this.#columns
+    for (let row = ips.indexOf(packed); row >= 0 && row < this.#rows.end; row = ips.indexOf(packed, row + 1)) {
+      if (!this.#rows.isUsed(row) || !this.#isOnlineRow(row, nowMs)) continue
+      if (packed !== NOT_IPV4 || this.#otherIps.get(row) === ip) return true
+    }
+    return false
+  }
+
 
   /** Whether a registration of this device would be kept. */
   hasRoomFor(id: PeerId): boolean {

@@ -9,6 +9,7 @@ const facts = (more: Partial<PunchFacts> = {}): PunchFacts => ({
   initiator: { ip: '203.0.113.7', transport: 'tcp', isLan: false },
   device: { ip: '203.0.113.9', isLan: false },
   natType: ASYMMETRIC,
+  forceRelay: false,
   alwaysUseRelay: false,
   relay: 'public:21117',
   lanRelay: '10.0.0.1:21117',
@@ -22,6 +23,7 @@ describe('the punch-hole decision', () => {
     expect(decidePunchHole(facts())).toEqual({
       ask: 'punch',
       natType: ASYMMETRIC,
+      forceRelay: false,
       relay: 'public:21117',
       needsTruePort: true,
     })
@@ -45,6 +47,22 @@ describe('the punch-hole decision', () => {
 
   it('makes everybody use the relay when told so', () => {
     expect(decidePunchHole(facts({ alwaysUseRelay: true }))).toMatchObject({ ask: 'punch', natType: SYMMETRIC })
+  })
+
+  it('takes a controller at its word that wants a relay, also in the same network', () => {
+    const relayed = { ask: 'punch', natType: SYMMETRIC, forceRelay: true, needsTruePort: false }
+    expect(decidePunchHole(facts({ forceRelay: true }))).toMatchObject(relayed)
+    const device = { ip: '203.0.113.7', isLan: false }
+    expect(decidePunchHole(facts({ forceRelay: true, device }))).toMatchObject(relayed)
+  })
+
+  it('makes no holes between address families', () => {
+    const device = { ip: '2001:db8::9', isLan: false }
+    const relayed = { ask: 'punch', natType: SYMMETRIC, forceRelay: false, needsTruePort: false }
+    expect(decidePunchHole(facts({ device }))).toMatchObject(relayed)
+    const initiator = { ip: '2001:db8::7', transport: 'tcp' as const, isLan: false }
+    expect(decidePunchHole(facts({ initiator }))).toMatchObject(relayed)
+    expect(decidePunchHole(facts({ initiator, device }))).toMatchObject({ ask: 'punch', natType: ASYMMETRIC })
   })
 
   it('brings both sides of a LAN border together through the relay that the device can reach', () => {

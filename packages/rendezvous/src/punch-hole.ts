@@ -8,6 +8,8 @@ export interface PunchFacts {
   readonly device: { readonly ip: string; readonly isLan: boolean }
   /** As the controller sent it; unknown numbers are passed on. */
   readonly natType: number
+  /** The controller wants a relay whatever else is possible. */
+  readonly forceRelay: boolean
   readonly alwaysUseRelay: boolean
   /** The relay that is offered, and the one that devices inside the LAN can reach. */
   readonly relay: string
@@ -18,6 +20,8 @@ export interface PunchDecision {
   /** Whether the device is asked for its local address or to punch a hole. */
   readonly ask: 'local-address' | 'punch'
   readonly natType: number
+  /** The device is to bring the session to a relay even if it has other ways than a hole. */
+  readonly forceRelay: boolean
   readonly relay: string
   /** The device will send to the initiator's true port: the handle has to hold it. */
   readonly needsTruePort: boolean
@@ -27,13 +31,20 @@ export interface PunchDecision {
 export function decidePunchHole(facts: PunchFacts): PunchDecision {
   const { initiator, device } = facts
   const oneInside = initiator.isLan !== device.isLan
-  const natType = facts.alwaysUseRelay || oneInside ? SYMMETRIC : facts.natType
+  const forceRelay = facts.alwaysUseRelay || facts.forceRelay
+  // A hole in a NAT of one address family leads nowhere in the other. SYMMETRIC says so to devices of every version, and
+  // leaves the way open that peers with both families have: the addresses of `socket_addr_v6`.
+  const isRelayed = forceRelay || oneInside || isIpv6(initiator.ip) !== isIpv6(device.ip)
+  const natType = isRelayed ? SYMMETRIC : facts.natType
   const relay = (facts.alwaysUseRelay || oneInside) && device.isLan ? facts.lanRelay : facts.relay
   // Few routers hairpin a packet to their own public address, so peers behind one address meet on the LAN. A WebSocket
-  // controller cannot: it always needs a relay.
+  // controller cannot: it always needs a relay. Nor does one that asks for a relay, which FetchLocalAddr cannot say.
   const sameNetwork = (initiator.isLan && device.isLan) || initiator.ip === device.ip
-  if (sameNetwork && initiator.transport !== 'websocket') {
-    return { ask: 'local-address', natType, relay, needsTruePort: false }
+  if (sameNetwork && !facts.forceRelay && initiator.transport !== 'websocket') {
+    return { ask: 'local-address', natType, forceRelay, relay, needsTruePort: false }
   }
-  return { ask: 'punch', natType, relay, needsTruePort: natType !== SYMMETRIC }
+  return { ask: 'punch', natType, forceRelay, relay, needsTruePort: natType !== SYMMETRIC }
 }
+
+/** Of an address in plain form. */
+const isIpv6 = (ip: string): boolean => ip.includes(':')

@@ -6,6 +6,7 @@ import {
   ProtocolError,
   type RendezvousMessage,
   readHeartbeat,
+  type rendezvous,
   type Signer,
 } from '@tryst/protocol'
 import { RelayChooser } from './choose-relay.ts'
@@ -38,6 +39,7 @@ import type { RandomUint32 } from './waiting-initiators.ts'
 
 /** What the core needs from the world. */
 export interface RendezvousPorts {
+import { UdpNatTest } from './udp-nat-test.ts'
   readonly identities: IdentityStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
@@ -59,6 +61,8 @@ export interface RendezvousPorts {
 /** Whether a message was one that a client sends here: a connection that sent one is not pushed out by strangers. */
 export type Reception = 'valid' | 'invalid'
 
+  /** Whether a TCP connection from this address is open here. Not there: none is known of. */
+  readonly hasConnection?: (ip: string) => boolean
 /** Rows of the presence table that one call of `sweep` looks at. */
 const SWEEP_ROWS = 20_000
 
@@ -79,6 +83,7 @@ export class RendezvousServer {
   readonly #limiter: RegistrationLimiter
   readonly #ipChanges = new IpChanges()
   readonly #punchLog = new PunchLog()
+  readonly #udpNatTest: UdpNatTest
   readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
   #datagrams: DatagramPort = { send() {} }
 
@@ -116,7 +121,11 @@ export class RendezvousServer {
     const requests = new DeviceRequests({
       ...{ identities, cluster, presence, tickets, counters, events, clock },
       idMaxBytes: limits.idMaxBytes,
-      pushLocally: (id, message) => this.#push(id, message),
+      pushLocally: (id, message) => places.push(id, message),
+    })
+    this.#udpNatTest = new UdpNatTest({
+      ...{ cluster, presence, counters, clock },
+      hasConnection: ports.hasConnection ?? (() => false),
     })
     this.introducer = new Introducer({
       ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
@@ -189,6 +198,16 @@ export class RendezvousServer {
   /** One message on a connection to the main port or the WebSocket port; closes the connection where it has to end. */
   onMessage(connection: ClientConnection, payload: Uint8Array): Reception {
     const message = this.#decode(payload)
+      case 'punchHoleSent': {
+        // It may have to wait for a signature or another node: from a copy.
+        const kept = Uint8Array.from(datagram)
+        const own = this.#decode(kept)
+        if (own?.punchHoleSent)
+          this.introducer.deviceAnswered(datagramAnswer(own.punchHoleSent, kept, { ip, port }), own)
+        return
+      }
+      case 'testNatRequest':
+        return this.#udpNatTest.answer(ip, port, datagrams)
     switch (message?.union) {
       case 'punchHoleRequest':
         this.introducer.punch(connection, message.punchHoleRequest)
@@ -337,3 +356,8 @@ function answerOf(message: AnswerMessage, payload: Uint8Array, from: Endpoint): 
   const { socketAddr, id } = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
   return { kind: ANSWER_KINDS[message.union], handle: socketAddr, id: id ?? '', message: payload, from }
 }
+
+/** Over UDP only a device that was asked to punch by UDP answers. */
+const datagramAnswer = (sent: rendezvous.PunchHoleSent, message: Uint8Array, from: Endpoint): DeviceAnswer => ({
+  ...{ kind: 'udp-punch-hole-sent', handle: sent.socketAddr, id: sent.id, message, from },
+})

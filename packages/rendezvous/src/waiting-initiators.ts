@@ -20,6 +20,18 @@ export interface Ask {
   /** When the controller asked last. */
   askedMs: number
   isAnswered: boolean
+  /** Whether the device was asked to punch by UDP, and has not answered by UDP since. */
+  udp: 'not-asked' | 'awaited' | 'answered'
+}
+
+/** What the device is asked, by whom and where. */
+export interface Question {
+  readonly kind: AskKind
+  /** The device will send to the controller's true port. */
+  readonly needsTruePort: boolean
+  /** The device is told a UDP port of the controller. */
+  readonly byUdp: boolean
+  readonly deviceIp: string
 }
 
 /**
@@ -42,9 +54,11 @@ export type RandomUint32 = () => number
 const MAX_ASKS_PER_CONNECTION = 32
 /** Clients give up after 18 s; a connection that is kept open for other reasons waits no longer than this. */
 export const WAIT_FOR_ANSWER_MS = 40_000
+/** Devices that were asked to punch by UDP answer at once, or when a datagram was lost 30 ms later. */
+const WAIT_FOR_DATAGRAM_MS = 20_000
 
 const FITTING_ANSWERS: Readonly<Record<AskKind, readonly DeviceAnswer['kind'][]>> = {
-  punch: ['punch-hole-sent', 'relay-response'],
+  punch: ['punch-hole-sent', 'udp-punch-hole-sent', 'relay-response'],
   'local-address': ['local-addr', 'relay-response'],
   relay: ['relay-response'],
 }
@@ -79,12 +93,8 @@ export class WaitingInitiators {
   }
 
   /** Notes that a connection waits for a device and makes the handle; repeats get the same one. */
-  ask(
-    initiator: Asking,
-    id: PeerId,
-    question: { kind: AskKind; needsTruePort: boolean; deviceIp: string; nowMs: number },
-  ): Ask {
-    const { kind, needsTruePort, deviceIp, nowMs } = question
+  ask(initiator: Asking, id: PeerId, { kind, needsTruePort, byUdp, deviceIp }: Question, nowMs: number): Ask {
+    const udp = byUdp ? 'awaited' : 'not-asked'
     let asks = initiator[ASKS]
     if (!asks) {
       asks = new Map()
@@ -96,6 +106,7 @@ export class WaitingInitiators {
     if (known) {
       known.deviceIp = deviceIp
       known.askedMs = nowMs
+      known.udp = udp
       return known
     }
     if (asks.size >= MAX_ASKS_PER_CONNECTION) {
@@ -108,7 +119,7 @@ export class WaitingInitiators {
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
     const handle = mangleAddress(address, this.random())
-    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, askedMs: nowMs, isAnswered: false }
+    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, askedMs: nowMs, isAnswered: false, udp }
     const slot: Slot = { ask }
     asks.set(key, slot)
     this.#byHandle.set(keyOf(ask), slot)
@@ -117,14 +128,22 @@ export class WaitingInitiators {
     return ask
   }
 
-  /** The ask that an answer belongs to; undefined when nobody here waits for it. */
-  match({ kind, handle, id, from }: DeviceAnswer, nowMs: number): Ask | undefined {
+  /**
+   * The ask that an answer belongs to; undefined when nobody here waits for it. `repeated`: somebody waited for this
+   * datagram and has got it.
+   */
+  match({ kind, handle, id, from }: DeviceAnswer, nowMs: number): Ask | 'repeated' | undefined {
     const ask =
       kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle)))?.ask : this.#find(handle, id)
     if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
     if (id !== '' && id !== ask.id) return undefined
     if (nowMs - ask.askedMs >= WAIT_FOR_ANSWER_MS) return undefined
     if (isGuessable(ask) && from.ip !== ask.deviceIp) return undefined
+    if (kind === 'udp-punch-hole-sent') {
+      if (!awaitsDatagram(ask, id, from.ip, nowMs)) return undefined
+      if (ask.udp === 'answered') return 'repeated'
+      ask.udp = 'answered'
+    }
     if (!ask.isAnswered) {
       ask.isAnswered = true
       this.#unanswered--
@@ -172,6 +191,10 @@ const hasTruePort = ({ address, initiator }: Ask) => address.port === initiator.
 
 /** A handle with the true port of an IPv6 controller holds no secret. */
 const isGuessable = (ask: Ask) => ask.handle.length === IPV6_HANDLE_BYTES && hasTruePort(ask)
+
+/** A datagram has to name the device, and to come from its IP: its source address is what the controller will be told. */
+const awaitsDatagram = (ask: Ask, id: string, fromIp: string, nowMs: number) =>
+  ask.udp !== 'not-asked' && id === ask.id && fromIp === ask.deviceIp && nowMs - ask.askedMs < WAIT_FOR_DATAGRAM_MS
 
 const addressKey = ({ ip, port }: Endpoint) => `${ip}|${port}`
 

@@ -62,6 +62,11 @@ export class ConnectionGuard<T extends Displaceable> {
     return this.#shares.size
   }
 
+  /** Whether somebody at this address is connected; of addresses without a share of their own it is not known. */
+  has(ip: string): boolean {
+    return this.#shares.has(sourcePrefix(ip))
+  }
+
   *[Symbol.iterator](): Generator<T, undefined> {
     yield* this.#proven
     return yield* this.#unproven

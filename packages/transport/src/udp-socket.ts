@@ -43,16 +43,15 @@ export class UdpPort implements DatagramSender {
       const socket = await openFamily(bind.includes(':') ? 'udp6' : 'udp4', bind, options)
       return bind.includes(':') ? new UdpPort(undefined, socket) : new UdpPort(socket, undefined)
     }
-    const v4 = await openFamily('udp4', '0.0.0.0', options)
+    const v4 = await unlessMissing(openFamily('udp4', '0.0.0.0', options))
+    // The port may have been drawn by the system: both families take the same one.
+    const sameAsV4 = v4 ? { ...options, port: v4.port } : options
     try {
-      // The port may have been drawn by the system: both families take the same one.
-      return new UdpPort(v4, await openFamily('udp6', '::', { ...options, port: v4.port }))
+      if (!v4) return new UdpPort(undefined, await openFamily('udp6', '::', sameAsV4))
+      return new UdpPort(v4, await unlessMissing(openFamily('udp6', '::', sameAsV4)))
     } catch (error) {
-      if (!isMissingFamily(error)) {
-        await v4.close()
-        throw error
-      }
-      return new UdpPort(v4, undefined)
+      await v4?.close()
+      throw error
     }
   }
 
@@ -77,6 +76,13 @@ export class UdpPort implements DatagramSender {
 
 const isMissingFamily = (error: unknown) =>
   error instanceof Error && 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
+
+/** Undefined where the system has no such address family. */
+const unlessMissing = (opening: Promise<FamilySocket>): Promise<FamilySocket | undefined> =>
+  opening.catch((error: unknown) => {
+    if (isMissingFamily(error)) return undefined
+    throw error
+  })
 
 async function openFamily(type: 'udp4' | 'udp6', address: string, options: UdpOptions): Promise<FamilySocket> {
   const batched = type === 'udp4' && options.batches !== 'off' ? await UdpBatchSocket.open(address, options) : undefined

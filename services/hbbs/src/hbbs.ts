@@ -100,6 +100,8 @@ export class Hbbs {
       clock: Date.now,
       random: randomUint32,
       asciiText: (bytes, start, end) => (bytes as Buffer).toString('latin1', start, end),
+      hasConnection: (ip) => guard.has(ip),
+      onKept: (connection) => guard.exempt(connection),
     })
     const { firstMessageTimeoutMs, bind, port, reusePort } = options
     const guard = new ConnectionGuard<ServedConnection>(

@@ -14,6 +14,11 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
   })
   metrics.total({ name: 'tryst_nat_tests_total', help: 'NAT tests answered', read: () => counters.natTests })
   metrics.total({
+    name: 'tryst_udp_nat_tests_total',
+    help: 'NAT tests of punch sockets answered',
+    read: () => counters.udpNatTests,
+  })
+  metrics.total({
     name: 'tryst_online_queries_total',
     help: 'Online queries answered',
     read: () => counters.onlineQueries,
