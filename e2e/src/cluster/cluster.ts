@@ -1,9 +1,10 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import type { Controller, ControllerOptions, Device, DeviceOptions, ServerSettings } from '@tryst/client'
 import { loadKeyPair } from '@tryst/service'
 import { freePort, freePorts, type SitePorts } from '../site/free-ports.ts'
+import { Host } from '../site/host.ts'
 import { type ServerName, ServiceProcess } from '../site/service-process.ts'
 import { SITE_HOST } from '../site/site.ts'
 import { waitUntil } from '../site/wait-until.ts'
@@ -48,6 +49,14 @@ export class ClusterNode {
     return answer?.ok ?? false
   }
 
+  /** A figure of one of its workers, or of itself where it has none; all labels of it together. */
+  async figure(name: string, worker = 1): Promise<number> {
+    const answer = await fetch(`http://${SITE_HOST}:${this.metricsPort + worker - 1}/metrics`)
+    const values = (await answer.text()).split('\n').filter((line) => new RegExp(`^${name}[ {]`).test(line))
+    if (values.length === 0) throw new Error(`${this.name} has no figure ${name}`)
+    return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const args = this.program === 'hbbr' ? ['-k', '_', '-p', `${this.ports.relay}`] : ['-p', `${this.ports.main}`]
     const command = { program: this.program, args, folder: this.folder, env: { ...this.env, ...env } }
@@ -64,17 +73,18 @@ export class ClusterNode {
 }
 
 /** Several ID servers and relays that share one Redis and one key pair, with whoever connects to them. */
-export class Cluster {
+export class Cluster extends Host {
   readonly hbbs: ClusterNode[] = []
   readonly hbbr: ClusterNode[] = []
-  readonly #guests = new Set<{ close(): unknown }>()
 
   private constructor(
     readonly redis: RedisProcess,
     readonly key: string,
     private readonly folder: string,
     private readonly env: Readonly<Record<string, string>>,
-  ) {}
+  ) {
+    super()
+  }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const folder = mkdtempSync(join(tmpdir(), 'tryst-cluster-'))
@@ -140,26 +150,12 @@ export class Cluster {
   }
 
   /** A device that is online. @param index of the ID server that it registers with */
-  async device(index = 0, options: Partial<DeviceOptions> = {}): Promise<Device> {
-    const device = this.guest(new Device({ natType: 'asymmetric', ...options, server: this.server(index) }))
-    await device.start()
-    return device.online()
+  device(index = 0, options: Partial<DeviceOptions> = {}): Promise<Device> {
+    return this.welcomeDevice({ natType: 'asymmetric', ...options, server: this.server(index) })
   }
 
   controller(index = 0, options: Partial<ControllerOptions> = {}): Controller {
-    return this.guest(new Controller({ ...options, server: this.server(index) }))
-  }
-
-  /** Is closed with the cluster. */
-  guest<T extends { close(): unknown }>(guest: T): T {
-    this.#guests.add(guest)
-    return guest
-  }
-
-  async dismissGuests(): Promise<void> {
-    const guests = [...this.#guests]
-    this.#guests.clear()
-    await Promise.all(guests.map((guest) => guest.close()))
+    return this.welcomeController({ ...options, server: this.server(index) })
   }
 
   async close(): Promise<void> {

@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
-import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import type { Controller, ControllerOptions, Device, DeviceOptions, ServerSettings } from '@tryst/client'
 import type { StartedDockerComposeEnvironment } from 'testcontainers'
 import { freeBase } from '../site/free-ports.ts'
+import { Host } from '../site/host.ts'
 import { composeEnvironment } from './engine.ts'
 
 const run = promisify(execFile)
@@ -57,9 +58,8 @@ interface Inspection {
 }
 
 /** A server in containers of its own, with ports and networks that nothing else has, reached from outside. */
-export class ComposeStack {
+export class ComposeStack extends Host {
   readonly project = `trystest${randomBytes(4).toString('hex')}`
-  readonly #guests = new Set<{ close(): unknown }>()
   #started: StartedDockerComposeEnvironment | undefined
 
   private constructor(
@@ -70,7 +70,9 @@ export class ComposeStack {
     readonly publicHost: string,
     private readonly options: StackOptions,
     private readonly env: Readonly<Record<string, string>>,
-  ) {}
+  ) {
+    super()
+  }
 
   /** Chooses ports; nothing runs yet. */
   static async prepare(options: StackOptions = {}): Promise<ComposeStack> {
@@ -171,23 +173,11 @@ export class ComposeStack {
 
   /** A device that is online. */
   async device(options: Partial<DeviceOptions> = {}): Promise<Device> {
-    const device = this.guest(new Device({ ...options, server: options.server ?? (await this.server()) }))
-    await device.start()
-    return device.online()
+    return this.welcomeDevice({ ...options, server: options.server ?? (await this.server()) })
   }
 
   async controller(options: Partial<ControllerOptions> = {}): Promise<Controller> {
-    return this.guest(new Controller({ ...options, server: options.server ?? (await this.server()) }))
-  }
-
-  guest<T extends { close(): unknown }>(guest: T): T {
-    this.#guests.add(guest)
-    return guest
-  }
-
-  async dismissGuests(): Promise<void> {
-    for (const guest of this.#guests) await guest.close()
-    this.#guests.clear()
+    return this.welcomeController({ ...options, server: options.server ?? (await this.server()) })
   }
 
   /** Removes everything that the stack has made. */

@@ -1,8 +1,9 @@
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Controller, type ControllerOptions, Device, type DeviceOptions, type ServerSettings } from '@tryst/client'
+import type { Controller, ControllerOptions, Device, DeviceOptions, ServerSettings } from '@tryst/client'
 import { freePorts, type SitePorts } from './free-ports.ts'
+import { Host } from './host.ts'
 import { type ProgramName, type ServiceCommand, ServiceProcess } from './service-process.ts'
 
 /** The address at which the servers of a site are reached. */
@@ -27,15 +28,16 @@ export interface SiteOptions {
 }
 
 /** An ID server and a relay in a folder of their own, as one person would run them, with whoever connects to them. */
-export class Site {
+export class Site extends Host {
   readonly #services = new Map<ProgramName, ServiceProcess>()
-  readonly #guests = new Set<{ close(): unknown }>()
 
   private constructor(
     readonly folder: string,
     readonly ports: SitePorts,
     private readonly options: SiteOptions,
-  ) {}
+  ) {
+    super()
+  }
 
   static async start(options: SiteOptions = {}): Promise<Site> {
     const folder = mkdtempSync(join(tmpdir(), 'tryst-site-'))
@@ -93,27 +95,12 @@ export class Site {
   }
 
   /** A device of this site that is online. */
-  async device(options: Partial<DeviceOptions> = {}): Promise<Device> {
-    const device = this.guest(new Device({ natType: 'asymmetric', ...options, server: options.server ?? this.server }))
-    await device.start()
-    return device.online()
+  device(options: Partial<DeviceOptions> = {}): Promise<Device> {
+    return this.welcomeDevice({ natType: 'asymmetric', ...options, server: options.server ?? this.server })
   }
 
   controller(options: Partial<ControllerOptions> = {}): Controller {
-    return this.guest(new Controller({ ...options, server: options.server ?? this.server }))
-  }
-
-  /** Is closed with the site. */
-  guest<T extends { close(): unknown }>(guest: T): T {
-    this.#guests.add(guest)
-    return guest
-  }
-
-  /** Sends everybody away; the servers go on. */
-  async dismissGuests(): Promise<void> {
-    const guests = [...this.#guests]
-    this.#guests.clear()
-    await Promise.all(guests.map((guest) => guest.close()))
+    return this.welcomeController({ ...options, server: options.server ?? this.server })
   }
 
   async close(): Promise<void> {
