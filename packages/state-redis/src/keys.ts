@@ -81,6 +81,44 @@ export class RedisKeys {
     return `${this.prefix}{nodes}:relays`
   }
 
+  /**
+   * Devices that have asked and need the operator's word. Hash: fingerprints of uuid and key, and the id, to JSON (state,
+   * why, ip, source, first, last). Bounded; an entry goes when the device has registered or is forgotten.
+   */
+  listedDevices(): string {
+    return `${this.prefix}{access}:devices`
+  }
+
+  /** Those of them that wait. Sorted set: the same names by when they asked last (ms). At most 1,000. */
+  pendingDevices(): string {
+    return `${this.prefix}{access}:pending`
+  }
+
+  /** Those of them that were approved or refused. Sorted set: the same names by when that was (ms). At most 10,000. */
+  decidedDevices(): string {
+    return `${this.prefix}{access}:decided`
+  }
+
+  /** Ids that the first device which asks gets. Hash: id to time (ms). An entry goes when the device has registered. */
+  invites(): string {
+    return `${this.prefix}{access}:invites`
+  }
+
+  /** What operators want to remember of devices. Hash: id to text. Lives for good. */
+  notes(): string {
+    return `${this.prefix}{access}:notes`
+  }
+
+  /** What devices deploy themselves with. Hash: SHA-256 of the token to JSON (name, created, expires, left, used). Until revoked. */
+  deployTokens(): string {
+    return `${this.prefix}{access}:tokens`
+  }
+
+  /** Hash: name of a deploy token to its SHA-256. Until revoked. */
+  deployTokenNames(): string {
+    return `${this.prefix}{access}:token-names`
+  }
+
   /** Nodes where initiators wait that are seen from this IP. Sorted set: incarnation by end (Redis' time, ms). 60 s. */
   waiting(ip: string): string {
     return `${this.prefix}{w${fnv1a(ip) & 1023}}:waiting:${ip}`
