@@ -9,10 +9,16 @@ export interface ClientConnection {
   readonly isClosed: boolean
   /** The client has taken the key that the server offered: nobody on the way reads what is said. Not there: no. */
   readonly isEncrypted?: boolean
-  /** Sends one payload; what cannot be delivered any more is dropped. */
+  /** What was sent and has not left yet: it grows where the client does not read. */
+  readonly unsentBytes: number
+  /** Sends one payload; what cannot be delivered any more is dropped. An empty one is sent as it is, never encrypted. */
   send(payload: Uint8Array): void
+  /** It may be idle from now on: somebody else watches whether the client is still there. May be called twice. */
+  keep(): void
   /** Ends the connection after what was sent has left. */
   close(): void
+  /** Ends the connection at once. */
+  destroy(): void
 }
 
 /** The server's UDP port. Answers and pushes leave from the address that the device spoke to. */

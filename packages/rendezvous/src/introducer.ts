@@ -65,6 +65,10 @@ export class Introducer {
     this.#lanRelay = settings.lan && withPort(settings.lan.localIp, settings.relayPort)
   }
 
+  get isDraining(): boolean {
+    return this.#draining
+  }
+
   /** Takes no new requests; answers to those that wait still come through. */
   drain(): void {
     this.#draining = true
@@ -94,11 +98,11 @@ export class Introducer {
   #composePunch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest, found: Found) {
     const { relays, punchLog, clock } = this.parts
     const { remote, transport } = initiator
+    const id = request.id as PeerId
     punchLog.add(remote, id, found.ip, clock())
     const decision = decidePunchHole({
       initiator: { ip: remote.ip, transport, isLan: this.#isLan(remote.ip) },
       device: { ip: found.ip, isLan: this.#isLan(found.ip) },
-    const id = request.id as PeerId
       natType: request.natType,
       forceRelay: request.forceRelay,
       alwaysUseRelay: this.alwaysUseRelay,
@@ -147,15 +151,11 @@ export class Introducer {
   /** An answer that a device sent to this node: for an initiator here, else for one on another node. */
   deviceAnswered(answer: DeviceAnswer, message: RendezvousMessage): void {
     if (this.#deliver(answer, message)) return
+    const { cluster, counters, clock } = this.parts
     if (cluster.isAlone || answer.message.length > MAX_ANSWER_BYTES) {
       counters.answers.nobody_waits++
       return
     }
-    const { cluster, counters, clock } = this.parts
-    cluster
-      .answer(answer)
-      .then((taken) => {
-        counters.answers[taken ? 'delivered' : 'nobody_waits']++
     // Anybody can send datagrams from any address, and each would be a question to other nodes.
     if (answer.kind === 'udp-punch-hole-sent' && !this.#forwardedDatagrams.admit(answer.from.ip, clock())) {
       counters.answers.too_many++
@@ -166,6 +166,10 @@ export class Introducer {
 
   #deliverElsewhere(answer: DeviceAnswer): void {
     const { cluster, counters, events } = this.parts
+    cluster
+      .answer(answer)
+      .then((taken) => {
+        counters.answers[taken ? 'delivered' : 'nobody_waits']++
       })
       .catch((error: unknown) => events.unavailable('answer', error))
   }
@@ -175,14 +179,14 @@ export class Introducer {
     const { signed, events, counters, clock, tickets } = this.parts
     const ask = this.waiting.match(answer, clock())
     if (!ask) return false
-    counters.answers.delivered++
-    const deliver = (signedIdentity: Uint8Array) => {
-      const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask.initiator)
-      if (outgoing) send(ask.initiator, outgoing)
     if (ask === 'repeated') {
       counters.answers.repeated++
       return true
     }
+    counters.answers.delivered++
+    const deliver = (signedIdentity: Uint8Array) => {
+      const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask.initiator)
+      if (outgoing) send(ask.initiator, outgoing)
     }
     const atHand = signed.peek(ask.id)
     // The relay has to know of the session before the controller comes to it.

@@ -28,16 +28,17 @@ export interface Presence {
   /** Plain form, never `::ffff:`. */
   readonly ip: string
   readonly port: number
+  /** Without end where it is held by a connection. */
   readonly lastSeenMs: number
   readonly online: boolean
 }
 
 /**
- * What a heartbeat changed. `unknown`, `moved` (it comes from another IP): nothing was stored, the device has to
- * register. `refreshed`: stored, an ordinary heartbeat. `returned`: stored, and the device had been reported silent
- * before, so it has to be claimed anew.
+ * What a heartbeat changed. `unknown`, `moved` (it comes from another IP), `held` (the device is reached over a
+ * connection): nothing was stored, the device has to register. `refreshed`: stored, an ordinary heartbeat. `returned`:
+ * stored, and the device had been reported silent before, so it has to be claimed anew.
  */
-export type TouchOutcome = 'unknown' | 'moved' | 'refreshed' | 'returned'
+export type TouchOutcome = 'unknown' | 'moved' | 'held' | 'refreshed' | 'returned'
 
 /**
  * What a registration changed; stored unless `full`. All but `refreshed` and `full` have to be claimed: `added` is
@@ -48,6 +49,8 @@ export type RegisterOutcome = 'full' | 'added' | 'moved' | 'returned' | 'refresh
 /** Not yet reported silent; whether it is online is a question of its time. */
 const PRESENT = 0
 const SILENT = 1
+/** Online until it is removed: its time never comes. */
+const HELD = 2
 
 /**
  * The devices that this node hears from, in its memory only. One row per device, in columns of numbers: a Map of
@@ -85,10 +88,14 @@ export class PresenceTable {
     if (row === NO_ROW) return 'unknown'
     const { ips, ports, lastSeenMs, states } = this.#columns
     const packed = packIpv4(ip)
-    if (packed !== ips[row] || (packed === NOT_IPV4 && this.#otherIps.get(row) !== ip)) return 'moved'
+    if (packed !== ips[row] || (packed === NOT_IPV4 && this.#otherIps.get(row) !== ip)) {
+      return states[row] === HELD ? 'held' : 'moved'
+    }
+    const state = states[row]
+    if (state === HELD) return 'held'
     ports[row] = port
     lastSeenMs[row] = nowMs
-    if (states[row] === PRESENT) return 'refreshed'
+    if (state === PRESENT) return 'refreshed'
     states[row] = PRESENT
     this.#silent--
     return 'returned'
@@ -101,7 +108,16 @@ export class PresenceTable {
     if (touched === 'unknown' && this.#rows.size >= this.#maxPeers) return 'full'
     this.remove(id)
     this.#add(id, ip, port, nowMs)
-    return touched === 'moved' ? 'moved' : 'added'
+    return touched === 'unknown' ? 'added' : 'moved'
+  }
+
+  /** The device is online from now on until it is removed or registers in another way. `ip` in plain form. */
+  hold(id: PeerId, ip: string): 'full' | 'held' {
+    if (!this.hasRoomFor(id)) return 'full'
+    this.remove(id)
+    this.#add(id, ip, 0, Number.POSITIVE_INFINITY)
+    this.#columns.states[this.#rows.find(id)] = HELD
+    return 'held'
   }
 
   find(id: PeerId, nowMs: number): Presence | undefined {
@@ -120,6 +136,17 @@ export class PresenceTable {
     return row !== NO_ROW && this.#isOnlineRow(row, nowMs)
   }
 
+  /** Whether some device is online at this address; looks through all rows, so not for every datagram. */
+  hasDeviceAt(ip: string, nowMs: number): boolean {
+    const packed = packIpv4(ip)
+    const { ips } = this.#columns
+    for (let row = ips.indexOf(packed); row >= 0 && row < this.#rows.end; row = ips.indexOf(packed, row + 1)) {
+      if (!this.#rows.isUsed(row) || !this.#isOnlineRow(row, nowMs)) continue
+      if (packed !== NOT_IPV4 || this.#otherIps.get(row) === ip) return true
+    }
+    return false
+  }
+
   /**
    * The devices that are online, row by row. The table may change while it is read: a device that stays is not left
    * out, one may come twice.
@@ -136,17 +163,6 @@ export class PresenceTable {
       row = -1
     }
   }
-  /** Whether some device is online at this address; looks through all rows, so not for every datagram. */
-  hasDeviceAt(ip: string, nowMs: number): boolean {
-    const packed = packIpv4(ip)
-    const { ips } = this.#columns
-    for (let row = ips.indexOf(packed); row >= 0 && row < this.#rows.end; row = ips.indexOf(packed, row + 1)) {
-      if (!this.#rows.isUsed(row) || !this.#isOnlineRow(row, nowMs)) continue
-      if (packed !== NOT_IPV4 || this.#otherIps.get(row) === ip) return true
-    }
-    return false
-  }
-
 
   /** Whether a registration of this device would be kept. */
   hasRoomFor(id: PeerId): boolean {

@@ -1,8 +1,10 @@
 import { type Endpoint, encodeRendezvous, rendezvous } from '@tryst/protocol'
-import type { Cluster } from './cluster.ts'
+import type { Admissions } from './admissions.ts'
 import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
+import type { ListingReason } from './device-access.ts'
 import type { DeviceChannel } from './device-channel.ts'
+import type { DevicePlaces } from './device-places.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IpChanges } from './ip-changes.ts'
@@ -16,11 +18,16 @@ import type { SignedIdentities } from './signed-identities.ts'
 
 const { Result } = rendezvous.RegisterPkResponse
 
-const ANSWERS = Object.fromEntries(
-  [Result.OK, Result.UUID_MISMATCH, Result.TOO_FREQUENT, Result.INVALID_ID_FORMAT, Result.SERVER_ERROR].map(
-    (result) => [result, encodeRendezvous({ registerPkResponse: { result } })],
-  ),
-) as Readonly<Record<number, Uint8Array>>
+type RegisterPkResult = rendezvous.RegisterPkResponse.Result
+
+/** Every answer to RegisterPk. @param keepAlive seconds; only over connections */
+const registrationAnswers = (keepAlive = 0): ReadonlyMap<RegisterPkResult, Uint8Array> =>
+  new Map(
+    Object.values(Result)
+      .filter((result) => typeof result === 'number')
+      .map((result) => [result, encodeRendezvous({ registerPkResponse: { result, keepAlive } })]),
+  )
+
 const HEARTBEAT_ACCEPTED = encodeRendezvous({ registerPeerResponse: { requestPk: false } })
 const KEY_WANTED = encodeRendezvous({ registerPeerResponse: { requestPk: true } })
 
@@ -32,13 +39,16 @@ const MAX_ATTEMPTS = 3
 const BEGIN_WRITES_WITHIN_MS = 500
 
 export interface RegistrarParts {
+  readonly admissions: Admissions
   readonly identities: IdentityStore
-  readonly cluster: Cluster
   readonly presence: PresenceTable
+  readonly places: DevicePlaces
   readonly signed: SignedIdentities
   readonly limiter: RegistrationLimiter
   readonly ipChanges: IpChanges
   readonly limits: RegistrationLimits
+  /** Told to devices that register over a connection. */
+  readonly keepAliveMs: number
   readonly counters: Counters
   readonly events: RendezvousEvents
   readonly clock: Clock
@@ -50,8 +60,12 @@ type Applicant = Registration & { readonly id: PeerId }
 /** Registrations, and heartbeats over UDP (docs/protocol.md, registration). */
 export class Registrar {
   #pending = 0
+  readonly #answers: Readonly<Record<DeviceChannel['kind'], ReadonlyMap<RegisterPkResult, Uint8Array>>>
 
-  constructor(private readonly parts: RegistrarParts) {}
+  constructor(private readonly parts: RegistrarParts) {
+    const keepAliveSeconds = Math.round(parts.keepAliveMs / 1_000)
+    this.#answers = { datagram: registrationAnswers(), connection: registrationAnswers(keepAliveSeconds) }
+  }
 
   /** Registrations that wait for the store now. */
   get pending(): number {
@@ -74,7 +88,7 @@ export class Registrar {
     id: PeerId,
     ip: string,
     port: number,
-    outcome: 'unknown' | 'moved' | 'returned',
+    outcome: 'unknown' | 'moved' | 'held' | 'returned',
     datagrams: DatagramPort,
   ): void {
     const { presence, counters, clock, events } = this.parts
@@ -88,13 +102,14 @@ export class Registrar {
       }
       // A device on the server's own host may show up at loopback: no change of its place.
       presence.register(id, ip, port, clock())
-    } else if (outcome === 'unknown') {
+    } else if (outcome === 'unknown' || outcome === 'held') {
+      // Whoever is reached over a connection is moved by nothing but a registration.
       counters.keysRequested++
       datagrams.send(KEY_WANTED, ip, port)
       return
     }
     counters.heartbeats++
-    this.#claim(id, ip)
+    this.parts.places.claim(id, ip)
     datagrams.send(HEARTBEAT_ACCEPTED, ip, port)
   }
 
@@ -112,9 +127,9 @@ export class Registrar {
       uuid: Uint8Array.from(message.uuid),
       publicKey: Uint8Array.from(message.pk),
     }
-    const answer = (outcome: RegistrationOutcome, result: rendezvous.RegisterPkResponse.Result) => {
+    const answer = (outcome: RegistrationOutcome, result: RegisterPkResult) => {
       counters.registrations[outcome]++
-      const bytes = ANSWERS[result]
+      const bytes = this.#answers[channel.kind].get(result)
       if (bytes) channel.send(bytes)
     }
     const { uuid } = registration
@@ -143,7 +158,7 @@ export class Registrar {
       return answer('busy', Result.SERVER_ERROR)
     }
     this.#pending++
-    this.#store(registration as Applicant, from)
+    this.#store(registration as Applicant, from, channel)
       .then((outcome) => {
         switch (outcome) {
           case 'uuid_mismatch':
@@ -152,6 +167,9 @@ export class Registrar {
           case 'too_many_new_ids':
           case 'too_many_key_changes':
             return answer(outcome, Result.TOO_FREQUENT)
+          case 'waits_for_approval':
+          case 'not_admitted':
+            return answer(outcome, Result.NOT_DEPLOYED)
           case 'uuid_uncertain':
           case 'table_full':
           case 'busy':
@@ -170,8 +188,8 @@ export class Registrar {
       })
   }
 
-  async #store(registration: Applicant, from: Endpoint): Promise<RegistrationOutcome> {
-    const { identities, presence, limiter, events, clock, signed } = this.parts
+  async #store(registration: Applicant, from: Endpoint, channel: DeviceChannel): Promise<RegistrationOutcome> {
+    const { identities, presence, limiter, events, clock, signed, admissions } = this.parts
     const { id, uuid, publicKey } = registration
     const { ip, port } = from
     if (!presence.hasRoomFor(id)) {
@@ -186,16 +204,19 @@ export class Registrar {
         case 'uuid-mismatch':
           return this.#somebodyElse(registration, from, stored)
         case 'confirm':
-          return this.#online(id, from, 'confirmed')
+          return this.#online(id, from, channel, 'confirmed')
         case 'create': {
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
+          const refusal = admissions.isOpen ? undefined : await this.#review(registration, from, 'new-device')
+          if (refusal) return refusal
           const admission = limiter.admitNewId({ ip, port, uuid }, id, clock())
           if (admission !== 'admitted') {
             events.limitHit(admission, ip)
             return 'too_many_new_ids'
           }
           const created = await identities.create({ id, uuid, publicKey, ip })
-          if (created.created) return this.#online(id, from, 'created')
+          if (created.created && !admissions.isOpen) admissions.settled(registration)
+          if (created.created) return this.#online(id, from, channel, 'created')
           stored = created.identity
           break
         }
@@ -209,7 +230,7 @@ export class Registrar {
           const current = stored as FoundIdentity
           if (await identities.update(current, { publicKey, ip })) {
             if (decision === 'change-key') signed.forget(id)
-            return this.#online(id, from, decision === 'move' ? 'moved' : 'key_changed')
+            return this.#online(id, from, channel, decision === 'move' ? 'moved' : 'key_changed')
           }
           stored = await identities.find(id)
           break
@@ -219,6 +240,27 @@ export class Registrar {
       }
     }
     return 'busy'
+  }
+
+  /** What a device is told that needs the operator's word and does not have it; undefined: it has. */
+  async #review(
+    registration: Applicant,
+    from: Endpoint,
+    why: ListingReason,
+    stored?: FoundIdentity,
+  ): Promise<RegistrationOutcome | undefined> {
+    const { admissions, limiter, events, clock } = this.parts
+    const { id, uuid } = registration
+    const admission = await admissions.review(registration, why, () => {
+      const listing = limiter.admitNewId({ ...from, uuid }, id, clock())
+      if (listing !== 'admitted') events.limitHit(listing, from.ip)
+      return listing === 'admitted'
+    })
+    if (admission === 'admitted') return undefined
+    if (admission === 'too-many') return 'too_many_new_ids'
+    const waits = admission === 'waiting'
+    events.notAdmitted(id, from, { why, waits, registeredFrom: stored?.ip ?? '' })
+    return waits ? 'waits_for_approval' : 'not_admitted'
   }
 
   /** A stock client that is told UUID_MISMATCH throws its id away: only the store itself may be the reason. */
@@ -233,24 +275,19 @@ export class Registrar {
   #online(
     id: PeerId,
     { ip, port }: Endpoint,
+    channel: DeviceChannel,
     how: 'confirmed' | 'created' | 'moved' | 'key_changed',
   ): RegistrationOutcome {
-    const { presence, events, ipChanges, clock } = this.parts
+    const { presence, places, events, ipChanges, clock } = this.parts
     const before = presence.find(id, clock())?.ip
-    const change = presence.register(id, ip, port, clock())
+    const change = places.settle(id, { ip, port }, channel)
+    if (change === 'gone') return 'connection_closed'
     if (change === 'full') {
       events.limitHit('devices', ip)
       return 'table_full'
     }
     if (how !== 'confirmed') events.registered(id, { ip, port }, how)
     if (how === 'moved' || (before !== undefined && before !== ip)) ipChanges.note(id, ip, clock())
-    if (change !== 'refreshed') this.#claim(id, ip)
     return how
-  }
-
-  #claim(id: PeerId, ip: string): void {
-    const { cluster, events } = this.parts
-    if (cluster.isAlone) return
-    cluster.claim(id, ip).catch((error: unknown) => events.unavailable('presence', error))
   }
 }

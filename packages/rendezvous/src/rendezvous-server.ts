@@ -9,12 +9,15 @@ import {
   type rendezvous,
   type Signer,
 } from '@tryst/protocol'
+import { Admissions } from './admissions.ts'
 import { RelayChooser } from './choose-relay.ts'
-import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
+import type { Cluster, DeviceAnswer } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
 import { Counters, type DropReason } from './counters.ts'
-import { datagramChannel } from './device-channel.ts'
+import type { AccessStore } from './device-access.ts'
+import { connectionChannel, datagramChannel } from './device-channel.ts'
+import { DevicePlaces } from './device-places.ts'
 import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type HiddenSources, unreportedSources } from './hidden-sources.ts'
@@ -23,6 +26,7 @@ import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
 import { IpChanges } from './ip-changes.ts'
 import { IssuedTickets } from './issued-tickets.ts'
+import { KeptConnections } from './kept-connections.ts'
 import { LegacyUpdates } from './legacy-updates.ts'
 import { onlineBitmap } from './online-query.ts'
 import type { PeerId } from './peer-identity.ts'
@@ -35,11 +39,12 @@ import type { RelayDirectory } from './relay-directory.ts'
 import type { RelayTickets } from './relay-tickets.ts'
 import type { RendezvousSettings } from './settings.ts'
 import { SignedIdentities } from './signed-identities.ts'
+import { UdpNatTest } from './udp-nat-test.ts'
 import type { RandomUint32 } from './waiting-initiators.ts'
 
 /** What the core needs from the world. */
 export interface RendezvousPorts {
-import { UdpNatTest } from './udp-nat-test.ts'
+  readonly access: AccessStore
   readonly identities: IdentityStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
@@ -49,22 +54,21 @@ import { UdpNatTest } from './udp-nat-test.ts'
   /** Undefined where the server has no secret key: nothing is signed. */
   readonly signer: Signer | undefined
   readonly events: RendezvousEvents
+  /** A device is reached over this connection from now on: it is pushed out by nobody. */
+  readonly onKept?: ((connection: ClientConnection) => void) | undefined
   /** Not there: nobody is told, and the machine's gateways are not known. */
   readonly sources?: HiddenSources | undefined
   readonly clock: Clock
   /** Not to be guessed: handles depend on it. */
   readonly random: RandomUint32
+  /** Whether a TCP connection from this address is open here. Not there: none is known of. */
+  readonly hasConnection?: (ip: string) => boolean
   /** Text of bytes that are all ASCII, quickly. */
   readonly asciiText: (bytes: Uint8Array, start: number, end: number) => string
 }
 
 /** Whether a message was one that a client sends here: a connection that sent one is not pushed out by strangers. */
 export type Reception = 'valid' | 'invalid'
-
-  /** Whether a TCP connection from this address is open here. Not there: none is known of. */
-  readonly hasConnection?: (ip: string) => boolean
-/** Rows of the presence table that one call of `sweep` looks at. */
-const SWEEP_ROWS = 20_000
 
 /**
  * The ID server without its sockets: takes what arrived and from where, answers through the connection or datagram port
@@ -73,19 +77,20 @@ const SWEEP_ROWS = 20_000
 export class RendezvousServer {
   readonly counters = new Counters()
   readonly presence: PresenceTable
+  readonly kept: KeptConnections
   readonly relays: RelayChooser
   readonly introducer: Introducer
   readonly registrar: Registrar
   readonly legacy: LegacyUpdates
   readonly sources: HiddenSources
+  readonly #udpNatTest: UdpNatTest
   readonly #proxied: ProxiedRequests
   readonly #tickets: IssuedTickets
   readonly #limiter: RegistrationLimiter
   readonly #ipChanges = new IpChanges()
   readonly #punchLog = new PunchLog()
-  readonly #udpNatTest: UdpNatTest
   readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
-  #datagrams: DatagramPort = { send() {} }
+  readonly #places: DevicePlaces
 
   constructor(
     settings: RendezvousSettings,
@@ -94,6 +99,7 @@ export class RendezvousServer {
     const { identities, cluster, events, clock, random, signer, announcedRelays } = ports
     const { counters } = this
     this.presence = new PresenceTable({ maxPeers: settings.maxDevices })
+    this.kept = new KeptConnections(settings.keepAliveMs)
     this.relays = new RelayChooser(settings.relayServers, {
       directory: announcedRelays,
       fallback: settings.fallbackRelay,
@@ -110,11 +116,18 @@ export class RendezvousServer {
     this.#limiter = new RegistrationLimiter(settings.limits, (ip) => sources.isHidden(ip))
     const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
     this.#tickets = tickets
-    const { presence, relays } = this
+    const { presence, kept, relays } = this
     const signed = new SignedIdentities(signer, identities, cluster)
-    const limits = settings.limits
+    const { limits, keepAliveMs, maxKeptDevices } = settings
+    const onKept = ports.onKept ?? (() => undefined)
+    const places = new DevicePlaces({ presence, kept, cluster, events, clock, maxKeptDevices, onKept })
+    this.#places = places
+    const admissions = new Admissions({
+      ...{ mode: settings.accessMode ?? 'open', access: ports.access, clock, events },
+    })
     this.registrar = new Registrar({
-      ...{ identities, cluster, presence, signed, limits, counters, events, clock },
+      admissions,
+      ...{ identities, presence, places, signed, limits, keepAliveMs, counters, events, clock },
       limiter: this.#limiter,
       ipChanges: this.#ipChanges,
     })
@@ -135,28 +148,27 @@ export class RendezvousServer {
 
   /** Starts to take part among the nodes; devices are reached through `datagrams`. */
   async start(datagrams: DatagramPort): Promise<void> {
-    this.#datagrams = datagrams
+    this.#places.start(datagrams)
     await this.ports.cluster.join({
       holds: (id) => {
         const here = this.presence.find(id, this.ports.clock())
         return here?.online ? here.ip : undefined
       },
       devices: () => this.presence.online(this.ports.clock),
-      forget: (id) => void this.presence.remove(id),
-      push: (id, message) => this.#push(id, message),
+      forget: (id) => this.#places.forget(id),
+      push: (id, message) => this.#places.push(id, message),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
       ticketFor: (uuid) => this.#tickets.find(uuid),
     })
   }
 
-  /** Devices that have not been heard of for too long fall silent; to be called a few times a second. */
+  /**
+   * Devices that have not been heard of for too long fall silent, clients that keep a connection open hear from this
+   * server; to be called a few times a second.
+   */
   sweep(): void {
-    const { cluster, clock, events } = this.ports
-    this.sources.survey(this.presence, clock())
-    this.presence.sweep(clock(), SWEEP_ROWS, (id) => {
-      if (cluster.isAlone) return
-      cluster.release(id).catch((error: unknown) => events.unavailable('presence', error))
-    })
+    this.sources.survey(this.presence, this.ports.clock())
+    this.#places.sweep()
   }
 
   /** One datagram on the main port. Its bytes are read during the call only; what has to last is copied. */
@@ -186,6 +198,16 @@ export class RendezvousServer {
         if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
         this.registrar.register(message.registerPk, { ip, port }, datagramChannel(datagrams, ip, port))
         return
+      case 'punchHoleSent': {
+        // It may have to wait for a signature or another node: from a copy.
+        const kept = Uint8Array.from(datagram)
+        const own = this.#decode(kept)
+        if (own?.punchHoleSent)
+          this.introducer.deviceAnswered(datagramAnswer(own.punchHoleSent, kept, { ip, port }), own)
+        return
+      }
+      case 'testNatRequest':
+        return this.#udpNatTest.answer(ip, port, datagrams)
       case 'configureUpdate':
         return this.legacy.onConfigureUpdate(message.configureUpdate, ip)
       case 'softwareUpdate':
@@ -197,17 +219,9 @@ export class RendezvousServer {
 
   /** One message on a connection to the main port or the WebSocket port; closes the connection where it has to end. */
   onMessage(connection: ClientConnection, payload: Uint8Array): Reception {
+    const kept = this.kept.heard(connection)
+    if (kept && payload.length === 0) return kept.id === undefined ? 'invalid' : 'valid'
     const message = this.#decode(payload)
-      case 'punchHoleSent': {
-        // It may have to wait for a signature or another node: from a copy.
-        const kept = Uint8Array.from(datagram)
-        const own = this.#decode(kept)
-        if (own?.punchHoleSent)
-          this.introducer.deviceAnswered(datagramAnswer(own.punchHoleSent, kept, { ip, port }), own)
-        return
-      }
-      case 'testNatRequest':
-        return this.#udpNatTest.answer(ip, port, datagrams)
     switch (message?.union) {
       case 'punchHoleRequest':
         this.introducer.punch(connection, message.punchHoleRequest)
@@ -219,7 +233,7 @@ export class RendezvousServer {
       case 'localAddr':
       case 'relayResponse':
         this.introducer.deviceAnswered(answerOf(message, payload, connection.remote), message)
-        connection.close()
+        this.#done(connection)
         return 'valid'
       case 'testNatRequest':
         this.#answerNatTest(connection, message.testNatRequest.serial)
@@ -233,9 +247,10 @@ export class RendezvousServer {
         this.#proxied.take(connection, message.httpProxyRequest)
         return 'valid'
       case 'registerPk':
-        this.counters.registrations.not_supported++
-        connection.send(NOT_SUPPORTED)
-        connection.close()
+        return this.#register(connection, message.registerPk)
+      case 'hc':
+        // Of a controller, for as long as its session lasts.
+        this.kept.keep(connection)
         return 'valid'
       default:
         if (message) return this.#end(connection)
@@ -261,9 +276,10 @@ export class RendezvousServer {
     }
   }
 
-  /** The connection has ended: nobody waits on it any more. */
+  /** The connection has ended: nobody waits on it any more, and the device that was reached over it is gone. */
   onClose(connection: ClientConnection): void {
     this.introducer.waiting.drop(connection)
+    this.#places.closed(connection)
   }
 
   /** One line of the text console. @param replaceRelays looks names up and configures what it found */
@@ -279,12 +295,28 @@ export class RendezvousServer {
     return runConsoleCommand(line, subjects, this.ports.clock())
   }
 
-  #push(id: PeerId, message: Uint8Array): PushOutcome {
-    const here = this.presence.find(id, this.ports.clock())
-    if (!here) return 'not-mine'
-    if (!here.online) return 'silent'
-    this.#datagrams.send(message, here.ip, here.port)
-    return 'pushed'
+  /** RegisterPk over a connection, which stays open: the device is online as long as it does. */
+  #register(connection: ClientConnection, message: rendezvous.RegisterPk): Reception {
+    // The client begins anew, and finds another node or this one after its restart.
+    if (this.ports.cluster.isCutOff || this.introducer.isDraining) {
+      this.#drop('cut_off')
+      connection.close()
+      return 'invalid'
+    }
+    if (message.oldId !== '') {
+      this.counters.registrations.not_supported++
+      connection.send(NOT_SUPPORTED)
+      this.#done(connection)
+      return 'valid'
+    }
+    this.kept.keep(connection)
+    this.registrar.register(message, connection.remote, connectionChannel(connection))
+    return 'invalid'
+  }
+
+  /** Nothing else is expected on the connection, unless it is kept for something else. */
+  #done(connection: ClientConnection): void {
+    if (!this.kept.find(connection)) connection.close()
   }
 
   #answerNatTest(connection: ClientConnection, serial: number): void {
@@ -292,7 +324,7 @@ export class RendezvousServer {
     const { port } = connection.remote
     const cu = this.legacy.configUpdate(serial)
     connection.send(encodeRendezvous({ testNatResponse: cu ? { port, cu } : { port } }))
-    connection.close()
+    this.#done(connection)
   }
 
   #answerOnlineQuery(connection: ClientConnection, peers: readonly string[]): void {
@@ -302,7 +334,7 @@ export class RendezvousServer {
     const online = peers.map((id) => this.presence.isOnline(id as PeerId, nowMs))
     const finish = () => {
       connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
-      connection.close()
+      this.#done(connection)
     }
     const elsewhere = cluster.isAlone ? [] : [...online.keys()].filter((i) => !online[i])
     if (elsewhere.length === 0) return finish()
@@ -341,7 +373,7 @@ export class RendezvousServer {
   }
 }
 
-/** RegisterPkResponse NOT_SUPPORT: devices register over UDP here. */
+/** RegisterPkResponse NOT_SUPPORT. */
 const NOT_SUPPORTED = encodeRendezvous({ registerPkResponse: { result: 6 } })
 
 type AnswerMessage = Extract<RendezvousMessage, { union: 'punchHoleSent' | 'localAddr' | 'relayResponse' }>

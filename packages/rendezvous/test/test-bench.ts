@@ -14,12 +14,16 @@ import {
   type IdentityStanding,
   type IdentityStore,
   type NewPeerIdentity,
+  type RenameOutcome,
+  type Renaming,
   StoreUnavailableError,
 } from '../src/identity-store.ts'
 import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
+import { sameBytes } from '../src/register-pk.ts'
 import { noTickets } from '../src/relay-tickets.ts'
 import { type RendezvousPorts, RendezvousServer } from '../src/rendezvous-server.ts'
 import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
+import { MemoryAccess } from './memory-access.ts'
 
 /** Identities in a Map; `failing` makes every call fail, as a store that is away; `pause` comes before each answer. */
 export class MemoryIdentities implements IdentityStore {
@@ -40,7 +44,8 @@ export class MemoryIdentities implements IdentityStore {
     await this.pause
     this.#check()
     const taken = this.rows.get(identity.id)
-    if (taken) return { created: false, identity: { ...taken, standing: this.standing } }
+    const isHeldForIt = taken?.movedTo !== undefined && sameBytes(taken.uuid, identity.uuid)
+    if (taken && !isHeldForIt) return { created: false, identity: { ...taken, standing: this.standing } }
     const stored = { ...copyOf(identity), guid: new Uint8Array(16), standing: 'certain' as const }
     this.rows.set(identity.id, stored)
     this.writes++
@@ -50,10 +55,23 @@ export class MemoryIdentities implements IdentityStore {
   async update(current: PeerIdentity, change: { publicKey: Uint8Array; ip: string }) {
     this.#check()
     const stored = this.rows.get(current.id)
-    if (stored?.publicKey !== current.publicKey) return false
+    if (stored?.publicKey !== current.publicKey || stored.movedTo) return false
     this.rows.set(current.id, { ...stored, publicKey: Uint8Array.from(change.publicKey), ip: change.ip })
     this.writes++
     return true
+  }
+
+  async rename({ from, to, uuid }: Renaming): Promise<RenameOutcome> {
+    await this.pause
+    this.#check()
+    const row = this.rows.get(from)
+    const target = this.rows.get(to)
+    if (!row || row.movedTo || !sameBytes(row.uuid, uuid)) return 'not-its-own'
+    if (target && !sameBytes(target.uuid, uuid)) return 'taken'
+    this.rows.set(to, { ...row, id: to })
+    this.rows.set(from, { ...row, movedTo: to })
+    this.writes++
+    return 'renamed'
   }
 
   async close() {}
@@ -90,6 +108,11 @@ export const signer: Signer = { publicKey: new Uint8Array(32), sign: () => new U
 export class TestConnection implements ClientConnection {
   readonly received: RendezvousMessage[] = []
   closed = false
+  isDestroyed = false
+  isKept = false
+  unsentBytes = 0
+  /** Empty messages that it was sent. */
+  beats = 0
 
   get isClosed(): boolean {
     return this.closed
@@ -101,11 +124,21 @@ export class TestConnection implements ClientConnection {
   ) {}
 
   send(payload: Uint8Array): void {
-    this.received.push(decodeRendezvous(payload))
+    if (payload.length === 0) this.beats++
+    else this.received.push(decodeRendezvous(payload))
+  }
+
+  keep(): void {
+    this.isKept = true
   }
 
   close(): void {
     this.closed = true
+  }
+
+  destroy(): void {
+    this.closed = true
+    this.isDestroyed = true
   }
 }
 
@@ -113,6 +146,7 @@ export class TestConnection implements ClientConnection {
 export class TestBench {
   nowMs = Date.UTC(2026, 0, 1)
   readonly identities = new MemoryIdentities()
+  readonly access = new MemoryAccess()
   readonly events: string[] = []
   readonly contradictions: Parameters<RendezvousEvents['identityContradicted']>[] = []
   /** Datagrams that left: `ip:port` and the message. */
@@ -131,6 +165,7 @@ export class TestBench {
       registered: note('registered'),
       uuidMismatch: note('uuidMismatch'),
       identityContradicted: (...details) => void this.contradictions.push(details),
+      notAdmitted: note('notAdmitted'),
       keyMismatch: note('keyMismatch'),
       ipChanged: note('ipChanged'),
       serverListUpdated: note('serverListUpdated'),
@@ -151,10 +186,13 @@ export class TestBench {
         softwareUrl: '',
         limits: DEFAULT_REGISTRATION_LIMITS,
         maxDevices: 1000,
+        keepAliveMs: 20_000,
+        maxKeptDevices: 1000,
         ...settings,
       },
       {
         identities: this.identities,
+        access: this.access,
         cluster: alone,
         tickets: noTickets,
         announcedRelays: { live: () => [], isFresh: true },

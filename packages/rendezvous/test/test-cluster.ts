@@ -27,13 +27,13 @@ export class TestCluster implements Cluster {
     this.local = local
   }
 
-  claim(id: PeerId, ip: string) {
-    this.asked.push(`claim ${id} ${ip}`)
+  claim(id: PeerId, ip: string, via?: string) {
+    this.asked.push(`claim ${id} ${ip}${via === undefined ? '' : ` via ${via}`}`)
     return this.claiming
   }
 
-  async release(id: PeerId) {
-    this.asked.push(`release ${id}`)
+  async release(id: PeerId, via?: string) {
+    this.asked.push(`release ${id}${via === undefined ? '' : ` via ${via}`}`)
   }
 
   async locate(ids: readonly PeerId[]) {
