@@ -31,7 +31,7 @@ type Seated<T> = T & { [SEAT]?: Seat<T> | undefined }
 interface Seat<T> {
   readonly amongAll: Place<T>
   readonly inShare: Place<T>
-  readonly share: Share<T> | undefined
+  share: Share<T> | undefined
 }
 
 /**
@@ -101,14 +101,29 @@ export class ConnectionGuard<T extends Displaceable> {
     seat.inShare.leave()
   }
 
+  /**
+   * The connection has its right to stay from elsewhere: it is never pushed out, and takes nothing from its source's
+   * share any more. May be called twice.
+   */
+  exempt(connection: Seated<T>): void {
+    this.prove(connection)
+    const seat = connection[SEAT]
+    if (!seat) return
+    this.#leaveShare(seat)
+    seat.share = undefined
+  }
+
   /** The connection is gone. May be called twice. */
   remove(connection: Seated<T>): void {
     const seat = connection[SEAT]
     if (!seat) return
     connection[SEAT] = undefined
     seat.amongAll.leave()
-    seat.inShare.leave()
-    const { share } = seat
+    this.#leaveShare(seat)
+  }
+
+  #leaveShare({ share, inShare }: Seat<T>): void {
+    inShare.leave()
     if (share && --share.count === 0) this.#shares.delete(share.source)
   }
 

@@ -12,6 +12,8 @@ export interface WebSocketConnectionListener {
   onMessage(connection: WebSocketConnection, payload: Uint8Array): void
   /** A text, ping or pong message: the client lives, no more. */
   onActivity(connection: WebSocketConnection): void
+  /** It may be idle from now on. */
+  onKeep(connection: WebSocketConnection): void
   onClose(connection: WebSocketConnection): void
 }
 
@@ -42,8 +44,17 @@ export class WebSocketConnection {
     return this.#isClosing || !this.#socket.writable
   }
 
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
   send(payload: Uint8Array): void {
     if (this.#socket.writable) this.#webSocket.send(payload)
+  }
+
+  /** It may be idle from now on. May be called twice. */
+  keep(): void {
+    this.#listener.onKeep(this)
   }
 
   /** Ends the connection after what was sent has left, without a close message. */

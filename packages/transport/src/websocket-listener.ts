@@ -32,6 +32,8 @@ export class WebSocketListener {
   /** Those that have sent a message, and those that have not. */
   readonly #active: IdleWatch<WebSocketConnection>
   readonly #fresh: IdleWatch<WebSocketConnection>
+  /** Those that may be idle. */
+  readonly #kept = new Set<WebSocketConnection>()
   #upgrades: WebSocketUpgrades | undefined
   #closing: Promise<void> | undefined
   #whenEmpty: (() => void) | undefined
@@ -69,7 +71,7 @@ export class WebSocketListener {
 
   async #close(): Promise<void> {
     this.#upgrades?.close()
-    const connections = [...this.#active.all, ...this.#fresh.all]
+    const connections = [...this.#active.all, ...this.#fresh.all, ...this.#kept]
     for (const connection of connections) connection.close()
     if (connections.length > 0) {
       await new Promise<void>((resolve) => {
@@ -83,16 +85,20 @@ export class WebSocketListener {
   readonly #connectionListener = {
     onMessage: (connection: WebSocketConnection, payload: Uint8Array): void => {
       this.#fresh.drop(connection)
-      this.#active.touch(connection)
+      if (!this.#kept.has(connection)) this.#active.touch(connection)
       this.options.handler.onMessage(connection, payload)
     },
     onActivity: (connection: WebSocketConnection): void => {
       // Before the first message only that message counts.
       if (this.#active.drop(connection)) this.#active.touch(connection)
     },
+    onKeep: (connection: WebSocketConnection): void => {
+      if (this.#active.drop(connection) || this.#fresh.drop(connection)) this.#kept.add(connection)
+    },
     onClose: (connection: WebSocketConnection): void => {
-      if (this.#fresh.drop(connection) || this.#active.drop(connection)) this.options.handler.onClose(connection)
-      if (this.#active.size + this.#fresh.size === 0) this.#whenEmpty?.()
+      const isOurs = this.#fresh.drop(connection) || this.#active.drop(connection) || this.#kept.delete(connection)
+      if (isOurs) this.options.handler.onClose(connection)
+      if (this.#active.size + this.#fresh.size + this.#kept.size === 0) this.#whenEmpty?.()
     },
   }
 }
