@@ -8,6 +8,7 @@ import {
   type NetworkRule,
   networkRules,
   oneOf,
+  secondsAsMs,
   selfTestTarget,
   serverList,
   sqlitePath,
@@ -142,6 +143,32 @@ export const hbbsSettings = {
       'normal: the death of the process loses nothing, a power failure may lose the last registrations. full: neither does; every batch of writes waits for the disk.',
     reason: 'About 13 µs instead of 165 µs for a single registration.',
   }),
+  accessMode: setting({
+    variable: 'ACCESS_MODE',
+    schema: oneOf(['open', 'approve', 'invite']),
+    fallback: 'open',
+    topic: 'Access',
+    meaning:
+      'Which devices that the server does not know yet may register. open: all. approve: those that `tryst devices approve` lets in; others wait in its list. invite: those whose id `tryst devices invite` has named, and those that were deployed with a token; others are listed nowhere. Devices that are known stay known.',
+  }),
+  allowControl: setting({
+    variable: 'ALLOW_CONTROL',
+    schema: oneOf(['anyone', 'registered', 'signed-in']),
+    fallback: 'anyone',
+    topic: 'Access',
+    meaning:
+      'Who may ask for devices, besides having the key. anyone: everybody. registered: clients whose address (IPv6: /64) is that of a device which is online here. signed-in: clients with an account; there are none yet, so nobody.',
+    reason:
+      'A request says nothing of the device that it comes from: `registered` lets a whole network in as soon as one device in it is online.',
+  }),
+  adminSocket: setting({
+    variable: 'ADMIN_SOCKET',
+    schema: trimmedText('the path of a Unix socket, or none'),
+    fallback: './admin.sock',
+    topic: 'Access',
+    meaning:
+      'Unix socket at which `tryst devices`, `tryst deploy-token` and the API reach this server; whoever may open it commands the server. `none`: there is none.',
+  }),
   apiUrl: setting({
     variable: 'API_URL',
     schema: webAddressOrNone,
@@ -171,6 +198,17 @@ export const hbbsSettings = {
     meaning:
       'TCP and WebSocket connections at once. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
     reason: 'Devices on UDP need none. The descriptor limit of the process must be higher for all to be used.',
+  }),
+  keepAliveMs: setting({
+    variable: 'KEEP_ALIVE_SECONDS',
+    schema: secondsAsMs({ min: 4, max: 600 }),
+    fallback: 20_000,
+    fallbackText: '20',
+    topic: 'Limits',
+    meaning:
+      'How often clients that keep a connection open hear from the server at least: devices that register over TCP or WebSocket. One that has not answered for 1.5 times as long is offline.',
+    reason:
+      'A device that lost its power is offline within 30 s, as over UDP. Proxies in front must wait longer for data than this.',
   }),
   firstMessageTimeoutMs: sharedSettings.firstMessageTimeoutMs,
   firstMessageMaxBytes: setting({

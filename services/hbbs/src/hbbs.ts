@@ -5,6 +5,7 @@ import type { Signer } from '@tryst/protocol'
 import type { BoxKeyPair } from '@tryst/protocol/secure-tcp'
 import {
   type ClientConnection,
+  type AccessStore,
   type Cluster,
   type HiddenSources,
   type HttpProxy,
@@ -53,6 +54,7 @@ export interface HbbsOptions {
 
 export interface HbbsParts {
   readonly identities: IdentityStore
+  readonly access: AccessStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
@@ -104,7 +106,7 @@ export class Hbbs {
       onKept: (connection) => guard.exempt(connection),
     })
     const { firstMessageTimeoutMs, bind, port, reusePort } = options
-    const guard = new ConnectionGuard<ServedConnection>(
+    const guard = new ConnectionGuard<ClientConnection>(
       {
         perSource: options.connectionsPerSource,
         total: options.connectionsTotal,
@@ -219,20 +221,18 @@ const awaitedHeaders = (options: HbbsOptions, parts: HbbsParts): AwaitedHeadersO
   onFailure: parts.onProxyHeaderFailure,
 })
 
-type ServedConnection = ClientConnection & { destroy(): void }
-
 /** What becomes of connections, whatever carries them. */
 interface ConnectionHandler {
-  onOpen(connection: ServedConnection): boolean
-  onMessage(connection: ServedConnection, payload: Uint8Array): void
-  onClose(connection: ServedConnection): void
+  onOpen(connection: ClientConnection): boolean
+  onMessage(connection: ClientConnection, payload: Uint8Array): void
+  onClose(connection: ClientConnection): void
 }
 
 /** What each listener does with its connections: shares first, then the core. */
 function handlerOf(
   server: RendezvousServer,
-  guard: ConnectionGuard<ServedConnection>,
-  receive: (connection: ServedConnection, payload: Uint8Array) => Reception,
+  guard: ConnectionGuard<ClientConnection>,
+  receive: (connection: ClientConnection, payload: Uint8Array) => Reception,
 ): ConnectionHandler {
   return {
     onOpen: (connection) => {

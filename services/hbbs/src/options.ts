@@ -6,6 +6,9 @@ import { DEFAULT_RECEIVE_BUFFER_BYTES, type HbbsOptions } from './hbbs.ts'
 /** What clients add to a relay that is named without a port, whatever the ID server's port is. */
 const DEFAULT_RELAY_PORT = 21_117
 
+/** Of all connections: the rest is for controllers, and for what devices answer. */
+const KEPT_SHARE = 0.9
+
 /** How the settings of an operator become those of the parts. */
 export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined): HbbsOptions {
   return {
@@ -21,6 +24,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     trustedProxies: config.trustedProxies,
     proxyProtocol: config.proxyProtocol,
     settings: {
+      accessMode: config.accessMode,
       expectedKey,
       relayServers: config.relayServers,
       relayRules: config.relayRules,
@@ -34,6 +38,8 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
       softwareUrl: config.softwareUrl,
       apiPathPrefix: config.apiPublicUrl === undefined ? '' : pathOf(config.apiPublicUrl),
       maxDevices: config.maxDevices,
+      keepAliveMs: config.keepAliveMs,
+      maxKeptDevices: Math.floor(config.connectionsTotal * KEPT_SHARE),
       limits: {
         ...DEFAULT_REGISTRATION_LIMITS,
         idMaxBytes: config.idMaxBytes,
