@@ -71,6 +71,7 @@ function topics() {
     'Several programs',
     'hbbs',
     'hbbr',
+    'Access',
     'API',
     'npm start',
     'Several nodes',

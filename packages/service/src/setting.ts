@@ -9,6 +9,7 @@ export interface Flag {
 
 /** Where docs/configuration.md tells of a setting; what names none stands with its servers. */
 export type Topic =
+  | 'Access'
   | 'API'
   | 'Several nodes'
   | 'Bandwidth'

@@ -8,6 +8,9 @@ const LIMIT_LOG_EVERY_MS = 60_000
 /** Ids that are logged within `LIMIT_LOG_EVERY_MS` at most. */
 const MAX_CONTRADICTIONS_LOGGED = 100
 
+/** Devices that were told NOT_DEPLOYED and are logged within `LIMIT_LOG_EVERY_MS` at most. */
+const MAX_NOT_ADMITTED_LOGGED = 100
+
 /** Limits of the core, and those of the connections. */
 export type HbbsLimit = LimitName | ConnectionLimit
 
@@ -31,6 +34,7 @@ type Unavailable = Parameters<RendezvousEvents['unavailable']>[0]
 /** Writes what happens to the log; limits and what is not available once a minute each, with the number of times. */
 export class EventLog implements RendezvousEvents {
   #contradicted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
+  #notAdmitted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
   readonly #limits = new Map<HbbsLimit, Counted>()
   readonly #unavailable = new Map<Unavailable, Counted>()
 
@@ -57,6 +61,20 @@ export class EventLog implements RendezvousEvents {
     this.log.error(
       { id, from: formatEndpoint(from), registering: sideOf(registering), stored: sideOf(stored), remedy },
       `Peer ${printable(id)} is stored with another uuid or key than was acknowledged`,
+    )
+  }
+
+  /** Each id once a minute, since devices repeat themselves. */
+  notAdmitted: RendezvousEvents['notAdmitted'] = (id, from, { why, waits, registeredFrom }) => {
+    const nowMs = performance.now()
+    if (nowMs - this.#notAdmitted.sinceMs >= LIMIT_LOG_EVERY_MS) this.#notAdmitted = { sinceMs: nowMs, ids: new Set() }
+    const { ids } = this.#notAdmitted
+    if (ids.has(id) || ids.size >= MAX_NOT_ADMITTED_LOGGED) return
+    ids.add(id)
+    const remedy = waits ? 'look at tryst devices list, then approve or refuse it' : undefined
+    this.log.warn(
+      { id: printable(id), from: formatEndpoint(from), why, registeredFrom: registeredFrom || undefined, remedy },
+      waits ? 'device waits for approval' : 'device not admitted',
     )
   }
 

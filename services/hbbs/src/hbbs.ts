@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Signer } from '@tryst/protocol'
 import type { BoxKeyPair } from '@tryst/protocol/secure-tcp'
 import {
-  type ClientConnection,
   type AccessStore,
+  type ClientConnection,
   type Cluster,
   type HiddenSources,
   type HttpProxy,

@@ -1,5 +1,12 @@
 import { decodeBase64 } from '@tryst/protocol'
-import { type Cluster, type IdentityStore, noTickets, type RelayDirectory, type RelayTickets } from '@tryst/rendezvous'
+import {
+  type AccessStore,
+  type Cluster,
+  type IdentityStore,
+  noTickets,
+  type RelayDirectory,
+  type RelayTickets,
+} from '@tryst/rendezvous'
 import {
   type HbbsConfig,
   type LoadedKeyPair,
@@ -8,13 +15,21 @@ import {
   ticketsGoThroughParent,
 } from '@tryst/service'
 import { redisSettings, SharedNode } from '@tryst/shared-node'
-import { RedisCluster, RedisIdentityStore, RedisRelayDirectory, RedisTickets } from '@tryst/state-redis'
-import { InProcessRelayDirectory, LoneNode, SqliteIdentityStore } from '@tryst/state-sqlite'
+import {
+  RedisAccessStore,
+  RedisCluster,
+  RedisIdentityStore,
+  RedisRelayDirectory,
+  RedisTickets,
+} from '@tryst/state-redis'
+import { InProcessRelayDirectory, LoneNode, SqliteAccessStore, SqliteIdentityStore } from '@tryst/state-sqlite'
 import { parentTickets } from './parent-tickets.ts'
 
 /** What this server remembers, and who shares it. */
 export interface State {
   readonly identities: IdentityStore
+  /** What operators have said of devices. */
+  readonly access: AccessStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
@@ -44,13 +59,18 @@ export async function openState(config: HbbsConfig, keys: LoadedKeyPair, log: Lo
 
 function openOwnState(config: HbbsConfig, log: Logger): State {
   const identities = new SqliteIdentityStore({ path: config.dbPath, durability: config.sqliteSync })
+  const access = new SqliteAccessStore(config.dbPath)
   log.info({ path: config.dbPath, devices: identities.count() }, 'database open')
   return {
     identities,
+    access,
     cluster: new LoneNode(),
     announcedRelays: new InProcessRelayDirectory(Date.now),
     tickets: ticketsGoThroughParent() ? parentTickets : noTickets,
-    close: () => identities.close(),
+    async close() {
+      access.close()
+      await identities.close()
+    },
   }
 }
 
@@ -72,6 +92,7 @@ async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, l
   answers.recall = (id) => identities.recall(id)
   return {
     identities,
+    access: new RedisAccessStore(connection),
     cluster,
     announcedRelays: new RedisRelayDirectory(node),
     tickets: new RedisTickets(connection),
