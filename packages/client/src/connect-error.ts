@@ -2,6 +2,8 @@
 export type ConnectFailure =
   /** The ID server cannot be reached. */
   | 'serverUnreachable'
+  /** The server offers no encryption, which signed-in clients insist on, or is not the one whose key is configured. */
+  | 'secureTcp'
   | 'idNotExist'
   | 'offline'
   | 'keyMismatch'

@@ -3,17 +3,15 @@ import { ENDED } from './inbox.ts'
 import { judgeRegisterPk, type Registrar, type RegistrarHost, registerPk } from './registrar.ts'
 import { isMessage, type Network, RendezvousLink } from './rendezvous-link.ts'
 import { idServer } from './service-address.ts'
+import { DEFAULT_KEEP_ALIVE_SECONDS, SILENT_INTERVALS } from './stock-client.ts'
 
 /** Stock clients start the next connection this long after the start of the last. */
 const RECONNECT_MS = 17_000
 const REPEAT_MS = 15_000
-const DEFAULT_KEEP_ALIVE_SECONDS = 60
-/** Nothing received for so many keep-alive intervals: the connection is given up. */
-const SILENT_INTERVALS = 1.5
 
 /**
- * Registration over a WebSocket that stays open (docs/protocol.md, registration over a persistent connection). The
- * server sends empty messages, which are echoed, and its pushes.
+ * Registration over a connection that stays open, encrypted over TCP (docs/protocol.md, registration over a
+ * connection). The server sends empty messages, which are echoed, and its pushes.
  */
 export class ConnectionRegistrar implements Registrar {
   #link: RendezvousLink | undefined
@@ -52,7 +50,11 @@ export class ConnectionRegistrar implements Registrar {
     while (!signal.aborted) {
       const startedAtMs = clock.now()
       const link = await RendezvousLink.open(this.network, idServer(server), { signal }).catch(() => undefined)
-      if (link && !signal.aborted) {
+      const isSecured = await link?.secure(server.key ?? '').then(
+        () => true,
+        (error: Error) => this.host.insecure(error),
+      )
+      if (link && isSecured && !signal.aborted) {
         this.#link = link
         link.send(registerPk(this.host.identity))
         sent()
@@ -83,6 +85,7 @@ export class ConnectionRegistrar implements Registrar {
         continue
       }
       const message = link.read(payload)
+      // What does not parse ends the connection on the client's side.
       if (!isMessage(message)) return
       const response = message.registerPkResponse
       if (!response) {

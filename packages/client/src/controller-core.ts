@@ -6,8 +6,9 @@ import { shakeHands } from './controller-handshake.ts'
 import { ControllerSession, type SessionKind } from './controller-session.ts'
 import { drawId } from './device-identity.ts'
 import type { Dialler } from './dialler.ts'
+import { HealthCheck } from './health-check.ts'
 import { reachDevice } from './initiator.ts'
-import type { LinkTransport } from './link.ts'
+import type { Link, LinkTransport } from './link.ts'
 import { LinkRegistry } from './link-registry.ts'
 import { type NatType, testNat } from './nat-test.ts'
 import { queryOnline } from './online-query.ts'
@@ -139,6 +140,7 @@ export class ControllerCore {
     try {
       await shakeHands(stream, this.#verify(reached.signedIdentity, deviceId), options.unencrypted ?? 'refuse')
       void reached.companion?.close()
+      if (reached.feedback !== 0) this.#checkHealth(reached.link)
       const login = {
         deviceId,
         password: options.password,
@@ -158,6 +160,16 @@ export class ControllerCore {
     } finally {
       signal.removeEventListener('abort', cutOff)
     }
+  }
+
+  /** The server learns how long the session lasts. */
+  #checkHealth(link: Link): void {
+    const { token } = this.#options
+    if (!token) return
+    const healthCheck = new HealthCheck(this.#network, token)
+    const over = link.closed.then(() => healthCheck.close())
+    this.#attempts.add(over)
+    void over.then(() => this.#attempts.delete(over))
   }
 
   /** The device's identity, if the configured server vouches for exactly this device. */

@@ -27,8 +27,8 @@ export interface DeviceOptions {
   /** `websocket`: the client's WebSocket mode, in which every session is relayed, over WebSocket. Default `tcp`. */
   readonly transport?: LinkTransport
   /**
-   * `connection`: over a WebSocket that stays open, as stock devices in WebSocket mode do; not every server takes it.
-   * Default: `connection` with `websocket`, else `udp`.
+   * `connection`: over a connection that stays open, as stock devices do in WebSocket mode, and with `disable-udp` over
+   * TCP; not every server takes it. Default: `connection` with `websocket`, else `udp`.
    */
   readonly registration?: 'udp' | 'connection'
   /** Address that all sockets are bound to. Default: any. */
@@ -105,7 +105,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     const registration = options.registration ?? (this.#network.transport === 'websocket' ? 'connection' : 'udp')
     this.#registrar =
       registration === 'connection'
-        ? new ConnectionRegistrar({ ...this.#network, transport: 'websocket' }, host)
+        ? new ConnectionRegistrar(this.#network, host)
         : new UdpRegistrar(this.#network, host, options.keyConfirmed ?? false)
   }
 
@@ -188,6 +188,9 @@ export class Device extends EventEmitter<DeviceEvents> {
       },
       answered: (result) => this.emit('registerPkAnswered', result),
       pushed: (message) => this.#react(message),
+      insecure: (error) => {
+        if (!this.#closing.signal.aborted) this.emit('failure', error)
+      },
     }
   }
 

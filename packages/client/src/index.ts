@@ -14,9 +14,10 @@ export { type NatType, testNat } from './nat-test.ts'
 export { nodeDialler } from './node-dialler.ts'
 export { queryOnline } from './online-query.ts'
 export type { DataHandler, SessionEnd, SessionPath } from './peer-session.ts'
+export { askApi } from './proxied-request.ts'
 export type { Reaction } from './reaction.ts'
 export type { RegistrationStatus } from './registration.ts'
-export { type Answer, isMessage, type Network, openLink, RendezvousLink } from './rendezvous-link.ts'
+export { type Answer, isMessage, type Network, openLink, RendezvousLink, SecureTcpError } from './rendezvous-link.ts'
 export {
   type HostPort,
   idServer,

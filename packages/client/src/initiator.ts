@@ -6,7 +6,7 @@ import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
 import type { SessionPath } from './peer-session.ts'
 import { judgePunchAnswer, type PunchVerdict } from './punch-answer.ts'
-import { isMessage, type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { isMessage, type Network, openDirectLink, openLink, RendezvousLink, SecureTcpError } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
 import { CLIENT_VERSION, CONNECT_LIMIT_MS, PUNCH_WAITS_MS, RELAY_REQUEST_ATTEMPTS } from './stock-client.ts'
 
@@ -32,12 +32,14 @@ export interface Reached {
   /** The connection to the ID server; stock clients close it after the handshake when the device began the relay. */
   readonly companion: RendezvousLink | undefined
   readonly directFailed: boolean
+  /** The server wants to know how long the session lasts. */
+  readonly feedback: number
 }
 
 /** Finds a way to the device: directly after a punched hole, else through a relay. @throws ConnectError */
 export async function reachDevice(initiation: Initiation): Promise<Reached> {
-  const { network, signal } = initiation
-  const link = await openIdServer(network, signal)
+  const { network } = initiation
+  const link = await openIdServer(initiation)
   const startedAtMs = network.clock.now()
   const verdict = await askForDevice(link, initiation).catch(async (error: unknown) => {
     await link.close()
@@ -54,6 +56,7 @@ export async function reachDevice(initiation: Initiation): Promise<Reached> {
       signedIdentity: verdict.signedIdentity,
       companion: link,
       directFailed: false,
+      feedback: verdict.feedback,
     }
   }
   const punchMs = network.clock.now() - startedAtMs
@@ -63,10 +66,22 @@ export async function reachDevice(initiation: Initiation): Promise<Reached> {
   return connectDirectly(verdict, { punchMs, localPort: port }, initiation)
 }
 
-const openIdServer = (network: Network, signal: AbortSignal): Promise<RendezvousLink> =>
-  RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
+/** Clients that are signed in insist on encryption towards a server whose key they have. */
+async function openIdServer({ network, token, signal }: Initiation): Promise<RendezvousLink> {
+  const link = await RendezvousLink.open(network, idServer(network.server), { signal }).catch((cause: unknown) => {
     throw new ConnectError('serverUnreachable', 'Failed to connect to rendezvous server', { cause })
   })
+  const key = network.server.key ?? ''
+  if (key === '' || token === '') return link
+  try {
+    await link.secure(key)
+    return link
+  } catch (cause) {
+    void link.close()
+    const text = cause instanceof SecureTcpError ? cause.message : 'no answer'
+    throw new ConnectError('secureTcp', `Failed to secure tcp: ${text}: Please try later`, { cause })
+  }
+}
 
 type Direct = Extract<PunchVerdict, { kind: 'direct' }>
 type Relay = Extract<PunchVerdict, { kind: 'relay' }>
@@ -109,28 +124,32 @@ async function connectDirectly(
   initiation: Initiation,
 ): Promise<Reached> {
   const { network, natType, earlierFailures, signal } = initiation
-  const { address, isLocal, deviceNat, relayServer, signedIdentity } = verdict
+  const { address, isLocal, deviceNat, relayServer, signedIdentity, feedback } = verdict
   const hasRelay = relayServer !== ''
   const limitMs = directConnectLimitMs({ isLocal, deviceNat, ownNat: natType, hasRelay, punchMs, earlierFailures })
   try {
     // A WebSocket client has no direct path: it goes to the relay at once.
     if (network.transport === 'tcp') {
       const link = await openDirectLink(network, address, { limitMs, localPort, signal })
-      return { link, path: 'direct', signedIdentity, companion: undefined, directFailed: false }
+      return { link, path: 'direct', signedIdentity, companion: undefined, directFailed: false, feedback }
     }
   } catch (cause) {
     if (!hasRelay) throw new ConnectError('noPath', 'Failed to make direct connection to remote desktop', { cause })
   }
-  const link = await requestRelay(relayServer, signedIdentity.length > 0, initiation)
-  return { link, path: 'relay', signedIdentity, companion: undefined, directFailed: true }
+  const relayed = await requestRelay(relayServer, signedIdentity.length > 0, initiation)
+  return { ...relayed, path: 'relay', signedIdentity, companion: undefined, directFailed: true }
 }
 
 /** Has the device come to the relay: up to three times, each on a new connection and with a new pairing. */
-async function requestRelay(relayServer: string, isSecure: boolean, initiation: Initiation): Promise<Link> {
-  const { network, deviceId, token, signal } = initiation
+async function requestRelay(
+  relayServer: string,
+  isSecure: boolean,
+  initiation: Initiation,
+): Promise<Pick<Reached, 'link' | 'feedback'>> {
+  const { deviceId, token, signal } = initiation
   for (let attempt = 0; attempt < RELAY_REQUEST_ATTEMPTS; attempt++) {
     const pairing = crypto.randomUUID()
-    const link = await openIdServer(network, signal)
+    const link = await openIdServer(initiation)
     try {
       link.send({ requestRelay: { id: deviceId, uuid: pairing, relayServer, secure: isSecure, token } })
       const answer = await link.receiveSkippingKeyExchange(CONNECT_LIMIT_MS)
@@ -144,7 +163,7 @@ async function requestRelay(relayServer: string, isSecure: boolean, initiation: 
       }
       if (response) {
         void link.close()
-        return await enterRelay(relayServer, pairing, initiation)
+        return { link: await enterRelay(relayServer, pairing, initiation), feedback: response.feedback ?? 0 }
       }
     } finally {
       void link.close()

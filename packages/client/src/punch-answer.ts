@@ -14,6 +14,8 @@ export type PunchVerdict =
       readonly deviceNat: NatType
       readonly relayServer: string
       readonly signedIdentity: Uint8Array
+      /** Not zero: the server wants to know how long the session lasts. */
+      readonly feedback: number
     }
   /** The device is on its way to this relay. */
   | {
@@ -21,6 +23,7 @@ export type PunchVerdict =
       readonly relayServer: string
       readonly pairing: string
       readonly signedIdentity: Uint8Array
+      readonly feedback: number
     }
   /** Nothing usable came; the next attempt follows, at once where the wait was not used up. */
   | { readonly kind: 'again' }
@@ -46,6 +49,7 @@ export function judgePunchAnswer(answer: Answer): PunchVerdict {
     relayServer: response.relayServer,
     pairing: response.uuid ?? '',
     signedIdentity: response.pk ?? new Uint8Array(0),
+    feedback: response.feedback ?? 0,
   }
 }
 
@@ -58,6 +62,7 @@ function judgeResponse(response: rendezvous.PunchHoleResponse.$Properties): Punc
       deviceNat: decodeNatType(response.natType),
       relayServer: response.relayServer ?? '',
       signedIdentity: response.pk ?? new Uint8Array(0),
+      feedback: response.feedback ?? 0,
     }
   }
   if (response.otherFailure) return failed('otherFailure', response.otherFailure)

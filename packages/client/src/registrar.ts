@@ -24,6 +24,8 @@ export interface RegistrarHost {
   /** The server's answer to RegisterPk. */
   answered(result: rendezvous.RegisterPkResponse.Result): void
   pushed(message: RendezvousMessage): void
+  /** There is no secure connection, without which a device does not register over TCP. */
+  insecure(error: Error): void
 }
 
 export const registerPeer = ({ id }: DeviceIdentity): OutgoingRendezvousMessage => ({

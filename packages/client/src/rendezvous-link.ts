@@ -1,10 +1,20 @@
 import {
+  decodeBase64,
   decodeRendezvous,
   type Endpoint,
   encodeRendezvous,
   type OutgoingRendezvousMessage,
+  PUBLIC_KEY_BYTES,
   type RendezvousMessage,
 } from '@tryst/protocol'
+import {
+  answerKeyExchange,
+  createBoxKeyPair,
+  createSessionKey,
+  KeyOfferError,
+  type KeyOfferFault,
+  type RecordLayer,
+} from '@tryst/protocol/secure-tcp'
 import { type Clock, TIMEOUT } from './clock.ts'
 import type { Dialler } from './dialler.ts'
 import { ENDED } from './inbox.ts'
@@ -65,8 +75,21 @@ export type Answer = RendezvousMessage | typeof ENDED | typeof TIMEOUT | 'unread
 /** Names of the messages: the members of the envelope. */
 type Kind = NonNullable<RendezvousMessage['union']>
 
+/** No secure connection to the ID server; the message is the text of stock clients. */
+export class SecureTcpError extends Error {
+  override readonly name = 'SecureTcpError'
+}
+
+const OFFER_FAULTS: Record<KeyOfferFault, string> = {
+  number: 'Handshake failed: invalid key exchange message',
+  signature: 'Signature mismatch in key exchange',
+  length: 'Wrong their public length in key exchange',
+}
+
 /** A link on which messages of the ID server's protocol travel, one in each payload. */
 export class RendezvousLink {
+  #records: RecordLayer | undefined
+
   constructor(readonly link: Link) {}
 
   /** Connects; when `options.signal` is aborted later, the link is closed. @throws LinkError */
@@ -82,8 +105,41 @@ export class RendezvousLink {
     return new RendezvousLink(link)
   }
 
+  /** The server and this client have agreed on a key. */
+  get isEncrypted(): boolean {
+    return this.#records !== undefined
+  }
+
+  /**
+   * Waits for the server's offer of encryption and takes it (docs/protocol.md, secure TCP). Like stock clients it goes
+   * on in clear text where anything else comes first, which is lost, and does nothing on a WebSocket.
+   *
+   * @param serverKey the configured one
+   * @throws SecureTcpError
+   */
+  async secure(serverKey: string): Promise<void> {
+    if (this.link.transport === 'websocket') return
+    const publicKey = decodeBase64(serverKey)
+    if (publicKey?.length !== PUBLIC_KEY_BYTES) {
+      throw new SecureTcpError('Handshake failed: invalid public key from rendezvous server')
+    }
+    const first = await this.link.next(CONNECT_LIMIT_MS)
+    if (first === ENDED) return
+    if (first === TIMEOUT) throw new SecureTcpError('deadline has elapsed')
+    try {
+      const agreed = answerKeyExchange(first, publicKey, createBoxKeyPair(), createSessionKey())
+      if (!agreed) return
+      this.link.send(agreed.answer)
+      this.#records = agreed.records
+    } catch (cause) {
+      const text = cause instanceof KeyOfferError ? OFFER_FAULTS[cause.fault] : (cause as Error).message
+      throw new SecureTcpError(text, { cause })
+    }
+  }
+
   send(message: OutgoingRendezvousMessage): void {
-    this.link.send(encodeRendezvous(message))
+    const payload = encodeRendezvous(message)
+    this.link.send(this.#records ? this.#records.seal(payload) : payload)
   }
 
   async receive(limitMs: number): Promise<Answer> {
@@ -99,11 +155,18 @@ export class RendezvousLink {
     throw new Error(`${kind} was expected, not ${isMessage(answer) ? (answer.union ?? 'an unknown message') : answer}`)
   }
 
-  /** Reads a payload that was taken from the link itself. */
-  read(payload: Uint8Array): RendezvousMessage | 'unreadable' {
+  /** Reads a payload that was taken from the link itself; a record that does not open ends the link. */
+  read(payload: Uint8Array): RendezvousMessage | typeof ENDED | 'unreadable' {
     if (payload.length === 0) return 'unreadable'
+    let plain = payload
     try {
-      return decodeRendezvous(payload)
+      if (this.#records) plain = this.#records.open(payload)
+    } catch {
+      void this.link.close()
+      return ENDED
+    }
+    try {
+      return decodeRendezvous(plain)
     } catch {
       return 'unreadable'
     }

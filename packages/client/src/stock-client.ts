@@ -39,3 +39,11 @@ export const NAT_TEST_LONGEST_PAUSE_MS = 300_000
 /** A peer session without any received frame is given up. */
 export const SESSION_IDLE_LIMIT_MS = 30_000
 export const TEST_DELAY_INTERVAL_MS = 1_000
+
+/** Keep-alive of a connection that stays open, where the server names none. */
+export const DEFAULT_KEEP_ALIVE_SECONDS = 60
+/** Nothing received for so many keep-alive intervals: the connection is given up. */
+export const SILENT_INTERVALS = 1.5
+
+/** All that a request to the API through the ID server may take. */
+export const PROXIED_ANSWER_LIMIT_MS = 36_000

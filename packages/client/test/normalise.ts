@@ -24,6 +24,8 @@ export function normalise(hex: string, known: Known): unknown {
   if (/^(1a|22)/.test(hex)) return lengthsOnly(decodeSession(bytes))
   const message = decodeRendezvous(bytes)
   const union = message.union ?? 'unknown'
+  // Drawn anew for every connection.
+  if (message.keyExchange) return { keyExchange: message.keyExchange.keys.map((key) => key.length) }
   return { [union]: fields(message[union as keyof typeof message], known) }
 }
 

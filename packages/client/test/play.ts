@@ -8,6 +8,7 @@ import {
   mangleAddress,
   type RendezvousMessage,
 } from '@tryst/protocol'
+import { boxKeyPairOf } from '@tryst/protocol/secure-tcp'
 import { createBoxKeyPair, deviceHello, signCombined } from '@tryst/protocol/session'
 import { type Clock, pause } from '../src/clock.ts'
 import { createDeviceIdentity } from '../src/device-identity.ts'
@@ -19,6 +20,8 @@ const SERVER_IP = '127.77.0.1'
 export const CLIENT_IP = { device: '127.77.1.2', controller: '127.77.2.2' } as const
 const RECORDED_RELAY = '10.77.0.1:21117'
 const RECORDED_DEVICE_KEY = '16bfdd08a681b33d88951774f5cf10240ebf257c303a38f6c4edcdd6f476d40d'
+/** How the message begins. */
+const KEY_EXCHANGE = 'ca01'
 /** Longest wait for one event, in real milliseconds. */
 const EVENT_LIMIT_MS = 150_000
 
@@ -224,6 +227,11 @@ class Player {
         standIn.peers.get(event.label)?.end()
         return
       case 'message': {
+        const secret = this.recording.connections[event.conn]?.keyExchange?.serverEphemeralSecret
+        if (secret && event.hex?.startsWith(KEY_EXCHANGE)) {
+          const pair = boxKeyPairOf(Buffer.from(secret, 'hex'))
+          return standIn.peers.get(event.label)?.offer(Buffer.from(event.hex, 'hex'), pair)
+        }
         const payload = this.#translate(event)
         if (event.transport === 'udp') standIn.sendUdp(payload)
         else standIn.peers.get(event.label)?.send(payload)
@@ -251,8 +259,8 @@ class Player {
   }
 
   /** What the recorded server or peer sent, with the addresses, ports and keys of this run. */
-  #translate({ hex = '', label, addresses }: ScriptEvent): Uint8Array {
-    if (hex === '') return new Uint8Array(0)
+  #translate({ hex = '', label, addresses, decoded }: ScriptEvent): Uint8Array {
+    if (hex === '' || decoded === null) return Buffer.from(hex, 'hex')
     if (hex.startsWith('1a')) {
       const { id, secretKey } = this.here.identity
       return deviceHello(id, secretKey, createBoxKeyPair().publicKey)

@@ -95,6 +95,8 @@ const asking = (name: string, ids: readonly string[], options: Partial<Controlle
   controller(name, (peer) => peer.queryOnline(ids), options)
 
 const webSocket = { transport: 'websocket' } as const
+const signedIn = { token: 'test-token-1' }
+const withoutUdp = { registration: 'connection' } as const
 const relayed = { forceRelay: true }
 
 /** Every recorded side that our peers take, by the name of its recording. */
@@ -118,6 +120,12 @@ const PLAYED: readonly (readonly [string, Actor])[] = [
   ['relay-by-controller-1.4.9', registeredDevice()],
   ['relay-ws-controller', registeredDevice()],
   ['relay-ws-controller-1.4.9', registeredDevice()],
+  ...[
+    'tcp-registration',
+    'tcp-registration-delayed-key-exchange',
+    'tcp-registration-silent-server',
+    'tcp-registration-reference',
+  ].map((name) => [name, startingDevice(withoutUdp)] as const),
   ['relay-ws-device', startingDevice(webSocket)],
   ['wrong-password', registeredDevice()],
   ['no-signed-key', startingDevice()],
@@ -144,6 +152,21 @@ const PLAYED: readonly (readonly [string, Actor])[] = [
     'refused-empty-frame',
     'refused-silence',
   ].map((name) => [name, connecting(name)] as const),
+  ...[
+    'signed-in-key-exchange',
+    'signed-in-key-exchange-delayed',
+    'signed-in-key-exchange-bad-signature',
+    'signed-in-key-exchange-two-keys',
+    'signed-in-first-frame-empty',
+    'signed-in-first-frame-junk',
+    'signed-in-first-frame-other',
+    'signed-in-reference',
+    'relay-request-refused',
+    'signed-in-direct',
+    'signed-in-direct-controller-1.4.9',
+    'signed-in-relay-by-controller',
+  ].map((name) => [name, connecting(name, signedIn)] as const),
+  ['signed-in-relay', connecting('signed-in-relay', signedIn, relayed)],
   ['no-signed-key', connecting('no-signed-key', {}, { unencrypted: 'accept' })],
   ['file-transfer', connecting('file-transfer', {}, { unencrypted: 'accept', kind: 'fileTransfer' })],
   ['terminal', connecting('terminal', {}, { unencrypted: 'accept', kind: 'terminal' })],
@@ -160,8 +183,6 @@ const PLAYED: readonly (readonly [string, Actor])[] = [
   ['online-reference-ws', asking('online-reference-ws', ['111222333', '999888777'], webSocket)],
 ]
 
-const SECURE_TCP =
-  'needs the encryption between client and ID server (KeyExchange), which comes with the server side of it'
 const OLD_VERSION = 'a client of version 1.3.9; ours is a 1.4.9'
 const NEEDS_FILTER = 'needs a packet filter on the direct path; the limits are tested as a decision'
 
@@ -171,27 +192,10 @@ const OUT_OF_SCOPE: Readonly<Record<string, string>> = {
   'refused-failure-2-1.3.9': OLD_VERSION,
   'refused-silence-1.3.9': OLD_VERSION,
   'signed-in-reference-1.3.9': OLD_VERSION,
+  'signed-in-direct-controller-1.3.9': OLD_VERSION,
   'relay-by-controller-after-timeout': NEEDS_FILTER,
   'change-id-reference': 'change of ID comes with its server side',
   'change-id': 'change of ID comes with its server side',
-  'tcp-registration': SECURE_TCP,
-  'tcp-registration-delayed-key-exchange': SECURE_TCP,
-  'tcp-registration-silent-server': SECURE_TCP,
-  'tcp-registration-reference': SECURE_TCP,
-  'signed-in-key-exchange': SECURE_TCP,
-  'signed-in-key-exchange-delayed': SECURE_TCP,
-  'signed-in-key-exchange-bad-signature': SECURE_TCP,
-  'signed-in-key-exchange-two-keys': SECURE_TCP,
-  'signed-in-first-frame-empty': SECURE_TCP,
-  'signed-in-first-frame-junk': SECURE_TCP,
-  'signed-in-first-frame-other': SECURE_TCP,
-  'signed-in-reference': SECURE_TCP,
-  'relay-request-refused': `${SECURE_TCP}; the refusal itself is tested in initiator.test.ts`,
-  'signed-in-direct': `${SECURE_TCP}, and HealthCheck`,
-  'signed-in-relay': `${SECURE_TCP}, and HealthCheck`,
-  'signed-in-relay-by-controller': `${SECURE_TCP}, and HealthCheck`,
-  'signed-in-direct-controller-1.4.9': `${SECURE_TCP}, and HealthCheck`,
-  'signed-in-direct-controller-1.3.9': `${SECURE_TCP}, and HealthCheck`,
   'udp-punch': 'UDP punch and KCP come with their server side',
   'udp-punch-relay-first': 'UDP punch and KCP come with their server side',
   'online-reference': 'the same as online-standin but for the answer',

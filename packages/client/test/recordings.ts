@@ -11,8 +11,12 @@ export interface RecordedEvent {
   readonly to: string
   readonly kind: 'open' | 'message' | 'close' | 'reset' | 'bytes' | 'wsControl'
   readonly hex?: string
+  /** What an encrypted record holds. */
+  readonly plain?: string
   readonly note?: string
   readonly encrypted?: boolean
+  /** The fields of the message; null where it is none. */
+  readonly decoded?: unknown
   /** Mangled addresses in the message, decoded. */
   readonly addresses?: Readonly<Record<string, string>>
   readonly upgrade?: { readonly request: readonly string[] }
@@ -22,7 +26,17 @@ export interface Recording {
   readonly name: string
   readonly about: string
   readonly connections: Readonly<
-    Record<string, { client: string; server: string; transport: string; clientPort: number; serverPort: number }>
+    Record<
+      string,
+      {
+        client: string
+        server: string
+        transport: string
+        clientPort: number
+        serverPort: number
+        keyExchange?: { serverEphemeralSecret: string }
+      }
+    >
   >
   readonly events: readonly RecordedEvent[]
   readonly shown?: readonly {
@@ -81,7 +95,7 @@ export interface ScriptEvent extends RecordedEvent {
 
 /**
  * The part of a recording that concerns one client. Left out are its calls to the API and, behind each of them that
- * failed, an idle connection to PORT, since our peers make none; and everything behind the peer handshake, which is
+ * failed, a connection to PORT for the same call, since our peers make none by themselves; and everything behind the peer handshake, which is
  * encrypted here and compared in the suite of whole sessions.
  *
  * @param options.registration false: the client was registered long before, heartbeats in between say nothing
@@ -100,7 +114,8 @@ export function scriptFor(
     if (!options.registration && event.transport === 'udp' && /^3[2a]/.test(event.hex ?? '')) continue
     const isPeerConnection = /^(in|out|hbbr)-/.test(label)
     if (isPeerConnection && event.kind === 'close') continue
-    kept.push({ ...event, label, isRefused: isRefused(recording, event.conn) })
+    const hex = event.plain ?? event.hex
+    kept.push({ ...event, ...(hex === undefined ? {} : { hex }), label, isRefused: isRefused(recording, event.conn) })
     const endsHandshake = event.from === role && event.kind === 'message' && /^(1a|22|$)/.test(event.hex ?? '')
     if (isPeerConnection && endsHandshake) finished.add(label)
   }
@@ -141,5 +156,9 @@ function isForeign(role: Role, { connections, events }: Recording, conn: string)
   const followsApiCall = events.some(
     ({ transport, kind, t }) => transport === 'http' && kind === 'open' && opened.t >= t && opened.t - t < 0.1,
   )
-  return followsApiCall && connection.server === 'hbbs' && own.every(({ kind }) => kind !== 'message')
+  const isApiCall = own.some(({ plain }) => plain?.startsWith(HTTP_PROXY_REQUEST))
+  return followsApiCall && connection.server === 'hbbs' && (isApiCall || own.every(({ kind }) => kind !== 'message'))
 }
+
+/** How the message begins. */
+export const HTTP_PROXY_REQUEST = 'da01'

@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import { createServer, type Server, type Socket } from 'node:net'
-import { encodeFrame, FrameDecoder } from '@tryst/protocol'
+import { decodeRendezvous, encodeFrame, FrameDecoder } from '@tryst/protocol'
+import { type BoxKeyPair, type RecordLayer, readKeyExchangeAnswer } from '@tryst/protocol/secure-tcp'
 import { WebSocket, WebSocketServer } from 'ws'
 
 /** Something that the client under test did, as its servers saw it. */
@@ -18,6 +19,8 @@ export interface Peer {
   /** Lines of the upgrade, for a WebSocket. */
   readonly head: readonly string[]
   send(payload: Uint8Array): void
+  /** Sends the payload as it is, whatever was agreed on: an offer of encryption whose answer is read from here on. */
+  offer(payload: Uint8Array, pair: BoxKeyPair): void
   end(): void
 }
 
@@ -149,9 +152,14 @@ export class StandIn {
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => undefined)
     socket.on('end', () => socket.end())
+    let offered: BoxKeyPair | undefined
+    let records: RecordLayer | undefined
     socket.on('data', (chunk: Uint8Array) => {
       decoder.push(chunk, (payload) => {
-        this.#observe({ atMs: this.now(), label, kind: 'message', hex: Buffer.from(payload).toString('hex') })
+        const plain = records?.open(payload) ?? payload
+        this.#observe({ atMs: this.now(), label, kind: 'message', hex: Buffer.from(plain).toString('hex') })
+        const keys = !records && offered ? (decodeRendezvous(plain).keyExchange?.keys ?? []) : []
+        if (offered && keys.length > 0) records = readKeyExchangeAnswer(keys, offered)
         return true
       })
     })
@@ -159,7 +167,11 @@ export class StandIn {
       label,
       clientPort: socket.remotePort ?? 0,
       head: [],
-      send: (payload) => socket.write(encodeFrame(payload)),
+      send: (payload) => socket.write(encodeFrame(records?.seal(payload) ?? payload)),
+      offer: (payload, pair) => {
+        offered = pair
+        socket.write(encodeFrame(payload))
+      },
       end: () => socket.end(),
     })
     this.wake()
@@ -182,6 +194,7 @@ export class StandIn {
         clientPort: request.socket.remotePort ?? 0,
         head: [`${request.method} ${request.url} HTTP/${request.httpVersion}`, ...names],
         send: (payload) => webSocket.send(payload, { binary: true }),
+        offer: (payload) => webSocket.send(payload, { binary: true }),
         // Stock servers end a WebSocket by closing TCP.
         end: () => request.socket.end(),
       })

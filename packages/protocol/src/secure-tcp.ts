@@ -30,6 +30,19 @@ export function readKeyExchangeAnswer(keys: readonly Uint8Array[], ours: BoxKeyP
   return new RecordLayer(openSessionKey(sealed, theirs, ours))
 }
 
+/** What is wrong with an offer. */
+export type KeyOfferFault = 'number' | 'signature' | 'length'
+
+/** An offer that ends the connection of a client. */
+export class KeyOfferError extends ProtocolError {
+  constructor(
+    readonly fault: KeyOfferFault,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
 /**
  * What a client makes of the first message on its connection: its answer and the record layer from there on, or
  * undefined when that was anything but an offer, which is swallowed and leaves the connection in clear text.
@@ -37,7 +50,7 @@ export function readKeyExchangeAnswer(keys: readonly Uint8Array[], ours: BoxKeyP
  * @param serverPublicKey the key that the client was configured with
  * @param ours a pair made for this connection
  * @param sessionKey 32 random bytes
- * @throws ProtocolError when the offer is not from this server
+ * @throws KeyOfferError when the offer is not from this server; ProtocolError when its key is of small order
  */
 export function answerKeyExchange(
   firstPayload: Uint8Array,
@@ -48,10 +61,10 @@ export function answerKeyExchange(
   const keys = offeredKeys(firstPayload)
   if (!keys) return undefined
   const [offer] = keys
-  if (keys.length !== 1 || !offer) throw new ProtocolError(`an offer of ${keys.length} keys instead of 1`)
+  if (keys.length !== 1 || !offer) throw new KeyOfferError('number', `an offer of ${keys.length} keys instead of 1`)
   const theirs = openCombined(offer, serverPublicKey)
-  if (!theirs) throw new ProtocolError('the offered key is not signed by the configured server')
-  if (theirs.length !== PUBLIC_KEY_BYTES) throw new ProtocolError(`an offered key of ${theirs.length} bytes`)
+  if (!theirs) throw new KeyOfferError('signature', 'the offered key is not signed by the configured server')
+  if (theirs.length !== PUBLIC_KEY_BYTES) throw new KeyOfferError('length', `an offered key of ${theirs.length} bytes`)
   const answer = encodeRendezvous({
     keyExchange: { keys: [ours.publicKey, sealSessionKey(sessionKey, theirs, ours)] },
   })
