@@ -41,6 +41,8 @@ export interface LocalNode {
 export interface Location {
   readonly node: NodeId
   readonly ip: string
+  /** The name of the connection that the device is reached over there. Not there: UDP, or not known. */
+  readonly via?: string
 }
 
 /**

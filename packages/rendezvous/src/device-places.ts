@@ -72,9 +72,9 @@ export class DevicePlaces {
     return 'pushed'
   }
 
-  /** How the device is reached here. */
-  transportOf(id: PeerId): 'udp' | ClientConnection['transport'] {
-    return this.parts.kept.of(id)?.connection.transport ?? 'udp'
+  /** The name of the connection that the device is reached over here; undefined: UDP. */
+  viaOf(id: PeerId): string | undefined {
+    return this.parts.kept.of(id)?.name
   }
 
   /** The connection has ended, and with it the device that was reached over it is gone. */

@@ -1,9 +1,11 @@
 import type { Cluster, PushOutcome } from './cluster.ts'
 import type { ClientConnection, Clock } from './connection.ts'
 import type { Counters, RequestOutcome } from './counters.ts'
+import type { DevicePlaces } from './device-places.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IssuedTickets } from './issued-tickets.ts'
+import { isWebSocketName } from './kept-connections.ts'
 import type { NodeId, PeerId } from './peer-identity.ts'
 import type { Presence, PresenceTable } from './presence-table.ts'
 
@@ -20,6 +22,8 @@ const MAX_LOOKUPS_PER_CONNECTION = 4
 export interface Found {
   readonly node: NodeId | 'here'
   readonly ip: string
+  /** It has no port that anybody could connect to. */
+  readonly isWebSocket: boolean
   push(message: Uint8Array): PushOutcome | Promise<PushOutcome>
 }
 
@@ -45,8 +49,8 @@ export interface DeviceRequestsParts {
   readonly events: RendezvousEvents
   readonly clock: Clock
   readonly idMaxBytes: number
-  /** Sends to a device that this node holds. */
-  readonly pushLocally: (id: PeerId, message: Uint8Array) => PushOutcome
+  /** Devices that this node holds. */
+  readonly places: Pick<DevicePlaces, 'push' | 'viaOf'>
 }
 
 /** Brings requests to devices, on whichever node they are (docs/protocol.md, introduction). */
@@ -90,7 +94,9 @@ export class DeviceRequests {
   }
 
   #foundHere(id: PeerId, { ip }: Presence): Found {
-    return { node: 'here', ip, push: (message) => this.parts.pushLocally(id, message) }
+    const { places } = this.parts
+    const isWebSocket = isWebSocketName(places.viaOf(id) ?? '')
+    return { node: 'here', ip, isWebSocket, push: (message) => places.push(id, message) }
   }
 
   /** @param here where to turn when no other node has the device, or none can be asked */
@@ -111,7 +117,9 @@ export class DeviceRequests {
     const { cluster } = this.parts
     if (cluster.isAlone) return undefined
     const [location] = await cluster.locate([id])
-    return location && { ...location, push: (message) => cluster.push(location.node, id, message) }
+    if (!location) return undefined
+    const { node, ip, via } = location
+    return { node, ip, isWebSocket: isWebSocketName(via ?? ''), push: (message) => cluster.push(node, id, message) }
   }
 
   /** Lets the other nodes and the relays know before the device does, whose answer may be quick. */

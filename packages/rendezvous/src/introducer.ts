@@ -102,7 +102,7 @@ export class Introducer {
     punchLog.add(remote, id, found.ip, clock())
     const decision = decidePunchHole({
       initiator: { ip: remote.ip, transport, isLan: this.#isLan(remote.ip) },
-      device: { ip: found.ip, isLan: this.#isLan(found.ip) },
+      device: { ip: found.ip, isWebSocket: found.isWebSocket, isLan: this.#isLan(found.ip) },
       natType: request.natType,
       forceRelay: request.forceRelay,
       alwaysUseRelay: this.alwaysUseRelay,

@@ -17,13 +17,16 @@ const BEAT = new Uint8Array(0)
 /** One connection that is kept. */
 export interface Kept {
   readonly connection: ClientConnection
-  /** Different from that of every other connection of this node. */
+  /** Different from that of every other connection of this node; says what carries it. */
   readonly name: string
   /** The device that is reached over it. */
   id: PeerId | undefined
   unansweredBeats: number
   readonly group: Set<Kept>
 }
+
+/** Whether a connection with this name is a WebSocket, on whichever node it is. */
+export const isWebSocketName = (name: string): boolean => name.startsWith('websocket-')
 
 /** Where a connection is noted that it is kept: in itself, since it is looked for at every message. */
 const KEPT = Symbol('kept connection')
@@ -63,7 +66,13 @@ export class KeptConnections {
     const before = connection[KEPT]
     if (before) return before
     const group = this.#groups.reduce((smallest, other) => (other.size < smallest.size ? other : smallest))
-    const kept: Kept = { connection, name: `c${++this.#made}`, id: undefined, unansweredBeats: 0, group }
+    const kept: Kept = {
+      connection,
+      name: `${connection.transport}-${++this.#made}`,
+      id: undefined,
+      unansweredBeats: 0,
+      group,
+    }
     connection[KEPT] = kept
     group.add(kept)
     this.#size++

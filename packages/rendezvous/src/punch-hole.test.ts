@@ -7,7 +7,7 @@ const { ASYMMETRIC, SYMMETRIC } = rendezvous.NatType
 
 const facts = (more: Partial<PunchFacts> = {}): PunchFacts => ({
   initiator: { ip: '203.0.113.7', transport: 'tcp', isLan: false },
-  device: { ip: '203.0.113.9', isLan: false },
+  device: { ip: '203.0.113.9', isWebSocket: false, isLan: false },
   natType: ASYMMETRIC,
   forceRelay: false,
   alwaysUseRelay: false,
@@ -15,10 +15,15 @@ const facts = (more: Partial<PunchFacts> = {}): PunchFacts => ({
   lanRelay: '10.0.0.1:21117',
   ...more,
 })
-const lanDevice = { ip: '10.0.0.9', isLan: true }
+const lanDevice = { ip: '10.0.0.9', isWebSocket: false, isLan: true }
 const lanInitiator = { ip: '10.0.0.7', transport: 'tcp' as const, isLan: true }
 
 describe('the punch-hole decision', () => {
+  it('asks a device on a WebSocket for no local address', () => {
+    const device = { ip: '203.0.113.7', isWebSocket: true, isLan: false }
+    expect(decidePunchHole(facts({ device })).ask).toBe('punch')
+  })
+
   it('lets peers in different networks punch, with the true port', () => {
     expect(decidePunchHole(facts())).toEqual({
       ask: 'punch',
@@ -34,7 +39,7 @@ describe('the punch-hole decision', () => {
   })
 
   it('sends peers behind one address to their network, whatever else holds', () => {
-    const device = { ip: '203.0.113.7', isLan: false }
+    const device = { ip: '203.0.113.7', isWebSocket: false, isLan: false }
     for (const more of [{}, { natType: SYMMETRIC }, { alwaysUseRelay: true }]) {
       expect(decidePunchHole(facts({ device, ...more }))).toMatchObject({ ask: 'local-address', needsTruePort: false })
     }
@@ -52,12 +57,12 @@ describe('the punch-hole decision', () => {
   it('takes a controller at its word that wants a relay, also in the same network', () => {
     const relayed = { ask: 'punch', natType: SYMMETRIC, forceRelay: true, needsTruePort: false }
     expect(decidePunchHole(facts({ forceRelay: true }))).toMatchObject(relayed)
-    const device = { ip: '203.0.113.7', isLan: false }
+    const device = { ip: '203.0.113.7', isWebSocket: false, isLan: false }
     expect(decidePunchHole(facts({ forceRelay: true, device }))).toMatchObject(relayed)
   })
 
   it('makes no holes between address families', () => {
-    const device = { ip: '2001:db8::9', isLan: false }
+    const device = { ip: '2001:db8::9', isWebSocket: false, isLan: false }
     const relayed = { ask: 'punch', natType: SYMMETRIC, forceRelay: false, needsTruePort: false }
     expect(decidePunchHole(facts({ device }))).toMatchObject(relayed)
     const initiator = { ip: '2001:db8::7', transport: 'tcp' as const, isLan: false }

@@ -5,7 +5,7 @@ const { SYMMETRIC } = rendezvous.NatType
 /** What is known when a controller asks for a device that is online. */
 export interface PunchFacts {
   readonly initiator: { readonly ip: string; readonly transport: 'tcp' | 'websocket'; readonly isLan: boolean }
-  readonly device: { readonly ip: string; readonly isLan: boolean }
+  readonly device: { readonly ip: string; readonly isWebSocket: boolean; readonly isLan: boolean }
   /** As the controller sent it; unknown numbers are passed on. */
   readonly natType: number
   /** The controller wants a relay whatever else is possible. */
@@ -37,10 +37,11 @@ export function decidePunchHole(facts: PunchFacts): PunchDecision {
   const isRelayed = forceRelay || oneInside || isIpv6(initiator.ip) !== isIpv6(device.ip)
   const natType = isRelayed ? SYMMETRIC : facts.natType
   const relay = (facts.alwaysUseRelay || oneInside) && device.isLan ? facts.lanRelay : facts.relay
-  // Few routers hairpin a packet to their own public address, so peers behind one address meet on the LAN. A WebSocket
-  // controller cannot: it always needs a relay. Nor does one that asks for a relay, which FetchLocalAddr cannot say.
+  // Few routers hairpin a packet to their own public address, so peers behind one address meet on the LAN. Over a
+  // WebSocket neither can: it always needs a relay. Nor does one that asks for a relay, which FetchLocalAddr cannot say.
   const sameNetwork = (initiator.isLan && device.isLan) || initiator.ip === device.ip
-  if (sameNetwork && !facts.forceRelay && initiator.transport !== 'websocket') {
+  const hasWebSocket = initiator.transport === 'websocket' || device.isWebSocket
+  if (sameNetwork && !facts.forceRelay && !hasWebSocket) {
     return { ask: 'local-address', natType, forceRelay, relay, needsTruePort: false }
   }
   return { ask: 'punch', natType, forceRelay, relay, needsTruePort: natType !== SYMMETRIC }

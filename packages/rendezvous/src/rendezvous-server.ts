@@ -134,7 +134,7 @@ export class RendezvousServer {
     const requests = new DeviceRequests({
       ...{ identities, cluster, presence, tickets, counters, events, clock },
       idMaxBytes: limits.idMaxBytes,
-      pushLocally: (id, message) => places.push(id, message),
+      places,
     })
     this.#udpNatTest = new UdpNatTest({
       ...{ cluster, presence, counters, clock },

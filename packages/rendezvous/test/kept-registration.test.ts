@@ -310,11 +310,11 @@ describe('a device that is reached over a connection', () => {
     await bench.message(bench.connect(CONTROLLER.ip), punch)
     expect(second.received.at(-1)?.punchHole).toBeDefined()
     expect(bench.cluster.asked.filter((question) => !question.startsWith('awaitAnswers'))).toEqual([
-      `claim ${ID} ${HOME} via c1`,
-      `claim ${ID} ${ELSEWHERE} via c2`,
+      `claim ${ID} ${HOME} via tcp-1`,
+      `claim ${ID} ${ELSEWHERE} via tcp-2`,
     ])
     bench.end(second)
-    expect(bench.cluster.asked.at(-1)).toBe(`release ${ID} via c2`)
+    expect(bench.cluster.asked.at(-1)).toBe(`release ${ID} via tcp-2`)
     expect(bench.isOnline()).toBe(false)
   })
 
@@ -328,7 +328,7 @@ describe('a device that is reached over a connection', () => {
     bench.end(connection)
     expect(bench.isOnline()).toBe(true)
     expect(await bench.heartbeat(ID, HOME, 7000)).toBe(false)
-    expect(bench.cluster.asked).toEqual([`claim ${ID} ${HOME} via c1`, `claim ${ID} ${HOME}`])
+    expect(bench.cluster.asked).toEqual([`claim ${ID} ${HOME} via tcp-1`, `claim ${ID} ${HOME}`])
     bench.sent.length = 0
     await bench.message(bench.connect(CONTROLLER.ip), punch)
     expect(bench.sent.at(-1)).toMatchObject({ to: `${HOME}:7000`, message: { union: 'punchHole' } })
@@ -342,7 +342,7 @@ describe('a device that is reached over a connection', () => {
     await bench.message(bench.connect(CONTROLLER.ip), punch)
     expect(bench.sent).toEqual([])
     expect(connection.received.at(-1)?.punchHole).toBeDefined()
-    expect(bench.cluster.asked.slice(0, 2)).toEqual([`claim ${ID} ${HOME}`, `claim ${ID} ${HOME} via c1`])
+    expect(bench.cluster.asked.slice(0, 2)).toEqual([`claim ${ID} ${HOME}`, `claim ${ID} ${HOME} via tcp-1`])
   })
 
   it('loses its connection when another node has it', async () => {
@@ -351,7 +351,7 @@ describe('a device that is reached over a connection', () => {
     bench.cluster.local?.forget(ID as PeerId)
     expect(connection.isDestroyed).toBe(true)
     bench.end(connection)
-    expect(bench.cluster.asked).toEqual([`claim ${ID} ${HOME} via c1`])
+    expect(bench.cluster.asked).toEqual([`claim ${ID} ${HOME} via tcp-1`])
     expect(bench.cluster.local?.push(ID as PeerId, new Uint8Array())).toBe('not-mine')
   })
 
@@ -362,9 +362,9 @@ describe('a device that is reached over a connection', () => {
     expect(connection.closed).toBe(false)
     expect([bench.isOnline(), bench.isOnline('new-name')]).toEqual([false, true])
     expect(bench.cluster.asked).toEqual([
-      `claim ${ID} ${HOME} via c1`,
-      `release ${ID} via c1`,
-      `claim new-name ${HOME} via c1`,
+      `claim ${ID} ${HOME} via tcp-1`,
+      `release ${ID} via tcp-1`,
+      `claim new-name ${HOME} via tcp-1`,
     ])
   })
 

@@ -6,7 +6,8 @@ import type { RedisConnection } from './redis-connection.ts'
 /** How long a record stays when nobody renews it. */
 export const PRESENCE_LIFETIME_MS = 3_600_000
 
-const UDP = 'udp'
+/** What a device is reached by that keeps no connection. */
+export const UDP = 'udp'
 
 /**
  * Redis' time is known from here to within less than this. A moment that is compared with versions has to lie before the

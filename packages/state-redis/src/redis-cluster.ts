@@ -13,7 +13,7 @@ import { ForgetMessages } from './forget-messages.ts'
 import type { NodeAnswers } from './node-answers.ts'
 import type { NodeLinksPort, RecalledIdentity } from './node-links-port.ts'
 import { OtherNodes } from './other-nodes.ts'
-import { PresenceLedger } from './presence-ledger.ts'
+import { PresenceLedger, UDP } from './presence-ledger.ts'
 import { PresenceUpkeep } from './presence-upkeep.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { KnownNode, RedisNode } from './redis-node.ts'
@@ -134,14 +134,14 @@ export class RedisCluster implements Cluster {
     const rows = await this.#connection.pipelined(
       ids.map((id) => {
         const key = this.#connection.keys.presence(id)
-        return { key, name: 'HMGET', args: [key, 'o', 'i'] }
+        return { key, name: 'HMGET', args: [key, 'o', 'i', 'c'] }
       }),
     )
     const isRecovering = this.#isRecovering
     const places: (Location | undefined)[] = []
     const unsure: number[] = []
     for (const [index, row] of rows.entries()) {
-      const place = row instanceof Error ? 'unknown' : await this.#placeOf(row as [string | null, string])
+      const place = row instanceof Error ? 'unknown' : await this.#placeOf(row as PresenceRow)
       places.push(place === 'unknown' ? undefined : place)
       if (place === 'unknown' || (!place && isRecovering)) unsure.push(index)
     }
@@ -218,11 +218,12 @@ export class RedisCluster implements Cluster {
     await this.#upkeep.withdraw().catch(() => {})
   }
 
-  async #placeOf([owner, ip]: [string | null, string]): Promise<Location | undefined | 'unknown'> {
+  async #placeOf([owner, ip, via]: PresenceRow): Promise<Location | undefined | 'unknown'> {
     if (owner === null || owner === this.#node.incarnation) return undefined
     const node = owner as NodeId
     try {
-      return (await this.#node.find(node)) ? { node, ip } : undefined
+      if (!(await this.#node.find(node))) return undefined
+      return via === UDP ? { node, ip } : { node, ip, via }
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
       return 'unknown'
@@ -295,6 +296,9 @@ export class RedisCluster implements Cluster {
     this.#upkeep.restoreAll()
   }
 }
+
+/** Owner, IP, and what the device is reached by. */
+type PresenceRow = [string | null, string, string]
 
 function unanswered({ name, address }: KnownNode, cause: unknown): StoreUnavailableError {
   return new StoreUnavailableError(`the node ${name} at ${address} did not answer`, { cause })

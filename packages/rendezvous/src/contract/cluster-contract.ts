@@ -141,6 +141,22 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
       expect(third.forgotten).toEqual([])
     })
 
+    it('moves a device between UDP at one node and a connection at another, as often as it likes', async () => {
+      for (let round = 1; round <= 3; round++) {
+        await first.hear(laptop, '203.0.113.7')
+        await eventually(() => expect(second.forgotten).toHaveLength(round - 1))
+        await second.hear(laptop, '203.0.113.7', `tcp-${round}`)
+        await eventually(() => expect(first.forgotten).toHaveLength(round))
+        expect(await locate(third, laptop)).toMatchObject({ ip: '203.0.113.7' })
+        expect(await locate(second, laptop)).toBeUndefined()
+      }
+      // What the first node finds out late changes nothing.
+      await first.lose(laptop)
+      expect(await locate(third, laptop)).toMatchObject({ ip: '203.0.113.7' })
+      await second.lose(laptop, 'tcp-3')
+      expect(await locate(third, laptop)).toBeUndefined()
+    })
+
     it('tells nobody to forget a device that is claimed again where it was', async () => {
       await first.hear(laptop, '203.0.113.7')
       await first.hear(laptop, '203.0.113.9')
