@@ -32,7 +32,9 @@ import {
 } from './release.mjs'
 
 const HERE = import.meta.dirname
-const MAINTAINER = 'Tryst maintainers <maintainers@tryst.invalid>'
+/** Who makes packages for others names himself, in Debian's own variables. `.invalid` is nobody's address (RFC 2606). */
+const { DEBFULLNAME = 'Tryst project', DEBEMAIL = 'nobody@tryst.invalid' } = process.env
+const MAINTAINER = `${DEBFULLNAME} <${DEBEMAIL}>`
 
 /** @typedef {{ name: string, description: string[], relations: Record<string, string>, units: string[], commands: string[] }} DebianPackage */
 

@@ -33,7 +33,8 @@ const UNITS = ['rustdesk-hbbs.service', 'rustdesk-hbbr.service', 'tryst-api.serv
 /** Makes packages as `npm run` does once everything is built. @returns their paths */
 function makePackages(script: 'tar' | 'deb'): string[] {
   const args = [join(repository, 'packaging', `${script}.mjs`)]
-  const printed = execFileSync(process.execPath, args, { cwd: repository, encoding: 'utf8' })
+  const env = { ...process.env, DEBFULLNAME: 'Packager', DEBEMAIL: 'packager@example.com' }
+  const printed = execFileSync(process.execPath, args, { cwd: repository, encoding: 'utf8', env })
   return printed.split('\n').filter((line) => line.startsWith('/'))
 }
 
@@ -222,6 +223,10 @@ suite(`installed on Debian${NO_DEBIAN_ROOT === undefined ? '' : ` (${NO_DEBIAN_R
       expect([DATA, `${DATA}/id_ed25519`, `${DATA}/db_v2.sqlite3`].map(ownerOf)).toEqual(['tryst', 'tryst', 'tryst'])
       // Its relay was open to clients without the key.
       expect(root.read('/etc/default/rustdesk-hbbr')).toMatch(/^KEY=$/m)
+    })
+
+    it('name who has made them', () => {
+      expect(root.run('dpkg', '--status', 'tryst-common')).toContain('\nMaintainer: Packager <packager@example.com>\n')
     })
 
     it('have units in which systemd finds nothing to say', () => {
