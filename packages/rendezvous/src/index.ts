@@ -4,10 +4,10 @@ export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './
 export type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 export {
   ANSWER_OUTCOMES,
-  KEY_EXCHANGE_OUTCOMES,
-  type KeyExchangeOutcome,
   Counters,
   DROP_REASONS,
+  KEY_EXCHANGE_OUTCOMES,
+  type KeyExchangeOutcome,
   REGISTRATION_OUTCOMES,
   REQUEST_OUTCOMES,
 } from './counters.ts'
@@ -41,6 +41,8 @@ export {
   type IdentityStanding,
   type IdentityStore,
   type NewPeerIdentity,
+  type RenameOutcome,
+  type Renaming,
   StoreUnavailableError,
 } from './identity-store.ts'
 export { TICKET_LIFETIME_MS } from './issued-tickets.ts'

@@ -1,5 +1,5 @@
 import type { PeerId } from '@tryst/rendezvous'
-import type { IdentityRecord } from './identity-record.ts'
+import { type IdentityRecord, movedMarkText, readMovedMark } from './identity-record.ts'
 
 /** What this node knows of a device, and whether Redis still has to be told. */
 export interface RememberedIdentity extends IdentityRecord {
@@ -17,6 +17,9 @@ const VARIABLE_AT = 36
 const GUID_BYTES = 16
 const OWED = 1
 const DECIDED = 2
+const MOVED = 4
+/** Between an address and what stands behind it. */
+const SEPARATOR = '\n'
 
 /**
  * The identities that this node has acknowledged or read; the ones longest not seen go first. Each is one string of
@@ -59,14 +62,19 @@ export class IdentityMemory {
     const [oldest] = this.#packed.keys()
     if (oldest !== undefined) this.#packed.delete(oldest)
   }
+
+  forget(id: PeerId): void {
+    this.#packed.delete(id)
+  }
 }
 
-function pack({ guid, uuid, publicKey, ip, version, createdMs, isDecided }: IdentityRecord, isOwed: boolean): string {
-  const address = Buffer.from(ip)
+function pack(record: IdentityRecord, isOwed: boolean): string {
+  const { guid, uuid, publicKey, ip, version, createdMs, isDecided, moved } = record
+  const address = Buffer.from(moved ? ip + SEPARATOR + movedMarkText(moved) : ip)
   const bytes = Buffer.alloc(VARIABLE_AT + publicKey.length + uuid.length + address.length)
   bytes.writeDoubleLE(version, VERSION_AT)
   bytes.writeDoubleLE(createdMs, CREATED_AT)
-  bytes[FLAGS_AT] = (isOwed ? OWED : 0) | (isDecided ? DECIDED : 0)
+  bytes[FLAGS_AT] = (isOwed ? OWED : 0) | (isDecided ? DECIDED : 0) | (moved ? MOVED : 0)
   bytes[KEY_LENGTH_AT] = publicKey.length
   bytes.writeUInt16LE(uuid.length, UUID_LENGTH_AT)
   bytes.set(guid.subarray(0, GUID_BYTES), GUID_AT)
@@ -81,14 +89,17 @@ function unpack(packed: string): RememberedIdentity {
   const flags = bytes[FLAGS_AT] ?? 0
   const uuidAt = VARIABLE_AT + (bytes[KEY_LENGTH_AT] ?? 0)
   const ipAt = uuidAt + bytes.readUInt16LE(UUID_LENGTH_AT)
+  const address = bytes.toString('utf8', ipAt)
+  const ipEnd = (flags & MOVED) === 0 ? address.length : address.indexOf(SEPARATOR)
   return {
     guid: Uint8Array.from(bytes.subarray(GUID_AT, VARIABLE_AT)),
     publicKey: Uint8Array.from(bytes.subarray(VARIABLE_AT, uuidAt)),
     uuid: Uint8Array.from(bytes.subarray(uuidAt, ipAt)),
-    ip: bytes.toString('utf8', ipAt),
+    ip: address.slice(0, ipEnd),
     version: bytes.readDoubleLE(VERSION_AT),
     createdMs: bytes.readDoubleLE(CREATED_AT),
     isOwed: (flags & OWED) !== 0,
     isDecided: (flags & DECIDED) !== 0,
+    ...((flags & MOVED) === 0 ? {} : { moved: readMovedMark(address.slice(ipEnd + SEPARATOR.length)) }),
   }
 }

@@ -1,7 +1,7 @@
 import type { PeerId } from '@tryst/rendezvous'
 import type { IdentityMemory, RememberedIdentity } from './identity-memory.ts'
-import { DECIDED_BY_OPERATOR } from './identity-record.ts'
-import { WRITE_BACK_IDENTITIES } from './identity-scripts.ts'
+import { DECIDED_BY_OPERATOR, movedMarkText } from './identity-record.ts'
+import { KEEP_MARK_MS, WRITE_BACK_IDENTITIES } from './identity-scripts.ts'
 import type { RedisConnection, ScriptCall } from './redis-connection.ts'
 
 export interface WriteBackEvents {
@@ -9,6 +9,8 @@ export interface WriteBackEvents {
   restored(count: number): void
   /** Another device has this id in Redis. */
   contradicted(id: PeerId): void
+  /** What this node remembers of the id is over: its device has another one. */
+  renamed(id: PeerId): void
 }
 
 const BATCH = 200
@@ -20,7 +22,7 @@ const NOTHING_TO_DO_MS = 5_000
 const SHORTEST_PAUSE_MS = 2
 const RETRY_MS = 500
 
-type Outcome = 'same' | 'newer' | 'restored' | 'moved' | 'other'
+type Outcome = 'same' | 'newer' | 'renamed' | 'restored' | 'moved' | 'other'
 
 /**
  * Puts the identities that this node remembers back into Redis where they are missing: at once after a reconnect or a
@@ -53,7 +55,13 @@ export class IdentityWriteBack {
   async write(ids: readonly PeerId[]): Promise<void> {
     const remembered = ids.flatMap((id) => {
       const record = this.memory.get(id)
-      return record ? [{ id, record, key: this.connection.keys.peer(id) }] : []
+      if (!record) return []
+      const { moved } = record
+      if (moved?.untilMs !== undefined && moved.untilMs + KEEP_MARK_MS <= this.connection.nowMs()) {
+        this.memory.forget(id)
+        return []
+      }
+      return [{ id, record, key: this.connection.keys.peer(id) }]
     })
     const groups = this.connection.grouped(remembered, ({ key }) => key)
     const replies = await this.connection.runAll(groups.map(writeBackCall))
@@ -75,6 +83,7 @@ export class IdentityWriteBack {
   #note(id: PeerId, record: RememberedIdentity, answer: string): boolean {
     const [outcome, version] = answer.split(' ') as [Outcome, string]
     if (outcome === 'other') this.events.contradicted(id)
+    if (outcome === 'renamed') this.events.renamed(id)
     // It may have changed again while this was under way.
     const isUnchanged = this.memory.get(id)?.version === record.version && this.memory.get(id)?.ip === record.ip
     if (record.isOwed && isUnchanged && outcome !== 'other')
@@ -136,6 +145,7 @@ function writeBackCall(group: readonly { key: string; record: RememberedIdentity
       record.createdMs,
       record.isDecided ? DECIDED_BY_OPERATOR : '',
       record.isOwed ? '1' : '0',
+      record.moved ? movedMarkText(record.moved) : '',
     ]),
   }
 }

@@ -5,18 +5,22 @@ import {
   type NewPeerIdentity,
   type PeerId,
   type PeerIdentity,
+  type RenameOutcome,
+  type Renaming,
   StoreUnavailableError,
 } from '@tryst/rendezvous'
 import { GroupCommit, type IdentityWrite } from './group-commit.ts'
 import { newGuid } from './guid.ts'
 import { IdentityMemory } from './identity-memory.ts'
 import { IdentityReads } from './identity-reads.ts'
-import { asFound, equalBytes, type IdentityRecord, readIdentity } from './identity-record.ts'
+import { asFound, equalBytes, type IdentityRecord, isGivenUp, readIdentity } from './identity-record.ts'
+import { completeMove, renameInOneStep, renameInSteps, type WriteIdentity } from './identity-renaming.ts'
 import { CREATE_IDENTITIES, UNDO_IDENTITIES, UPDATE_IDENTITIES } from './identity-scripts.ts'
 import { IdentityWriteBack } from './identity-write-back.ts'
 import type { RecalledIdentity } from './node-links-port.ts'
 import { RedisConnection, type RedisEvent } from './redis-connection.ts'
 import type { RedisReply } from './redis-lane.ts'
+import { ABANDON_MOVES } from './rename-scripts.ts'
 
 export interface RedisIdentityStoreOptions {
   /** Identities that are remembered at most; the ones longest not seen go first. */
@@ -36,6 +40,8 @@ export interface RedisIdentityEvents {
 /** Others may not have written back yet what they know. */
 const UNCERTAIN_AFTER_LOSS_MS = 20_000
 const LONGEST_CLOSE_MS = 2_000
+/** Where a change of id was not completed by whoever began it. */
+const HOLD_OF_FOUND_MOVE_MS = 3_600_000
 const SILENT: RedisIdentityEvents = { contradicted: () => {}, restored: () => {} }
 
 /**
@@ -70,6 +76,8 @@ export class RedisIdentityStore implements IdentityStore {
       restored: (count) => this.#events.restored(count),
       // Reads the identity that stands, and tells of both.
       contradicted: (id) => void this.find(id).catch(() => {}),
+      // Reads what stands now instead.
+      renamed: (id) => void this.find(id).catch(() => {}),
     })
     const listen = (event: RedisEvent) => this.#redisChanged(event)
     this.#stopListening = [connection.onChange(listen), writing.onChange(listen)]
@@ -102,20 +110,21 @@ export class RedisIdentityStore implements IdentityStore {
     const pending = this.#pending.get(id)
     if (pending) await pending.catch(() => {})
     try {
-      const stored = await this.#read(id)
-      const judged = stored ? this.#judge(id, stored) : this.#memory.has(id) ? 'behind' : undefined
+      const stored = await this.#readSettled(id)
+      const judged = stored ? this.#judge(id, stored) : this.#remembersDevice(id) ? 'behind' : undefined
       return judged === 'behind' ? await this.#restore(id) : judged
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
       const remembered = this.#memory.get(id) ?? (await this.#askOthers(id))
-      if (remembered) return asFound(id, remembered, 'uncertain')
+      if (remembered && !this.#isFree(remembered)) return asFound(id, remembered, 'uncertain')
       throw error
     }
   }
 
   /** What this node remembers of a device; for nodes that do not while Redis is away. */
   recall(id: PeerId): RecalledIdentity | undefined {
-    return this.#memory.get(id)
+    const remembered = this.#memory.get(id)
+    return remembered?.moved ? undefined : remembered
   }
 
   async create(identity: NewPeerIdentity): Promise<{ readonly created: boolean; readonly identity: FoundIdentity }> {
@@ -137,13 +146,38 @@ export class RedisIdentityStore implements IdentityStore {
     if (!stored) throw new StoreUnavailableError(`Redis has neither created nor found ${id}`)
     if (!equalBytes(stored.guid, guid)) {
       const judged = this.#judge(id, stored)
-      if (judged !== 'behind') return { created: false, identity: judged }
+      if (judged && judged !== 'behind') return { created: false, identity: judged }
       const identity = await this.#restore(id)
       if (!identity) throw new StoreUnavailableError(`${id} has come and gone in Redis`)
       return { created: false, identity }
     }
     this.#memory.set(id, stored)
     return { created: true, identity: asFound(id, stored, 'certain') }
+  }
+
+  async rename(renaming: Renaming): Promise<RenameOutcome> {
+    this.#refuseWhenClosed()
+    const { from, to } = renaming
+    const own = { ...renaming, uuid: Uint8Array.from(renaming.uuid) }
+    const found = await this.find(from)
+    if (!found || !equalBytes(found.uuid, own.uuid)) return 'not-its-own'
+    if (from === to) return found.movedTo ? 'not-its-own' : 'renamed'
+    if (found.movedTo) {
+      const successor = found.movedTo === to ? await this.#read(to) : undefined
+      if (!successor || successor.moved || !equalBytes(successor.uuid, own.uuid)) return 'not-its-own'
+      if (!successor.isReserved) return 'renamed'
+    }
+    const write: WriteIdentity = (id, change) => this.#write(id, change)
+    const isCluster = this.#connection.settings.cluster.length > 0
+    const stored = isCluster ? await this.#read(from) : undefined
+    if (isCluster && !stored) throw new StoreUnavailableError(`Redis does not have ${from}`)
+    const { outcome, before, after } = stored
+      ? await renameInSteps(own, stored, write)
+      : await renameInOneStep(own, write, (id) => this.#connection.keys.peer(id))
+    if (outcome !== 'renamed') return outcome
+    if (before) this.#memory.set(from, before)
+    if (after) this.#memory.set(to, after)
+    return outcome
   }
 
   async update(
@@ -231,24 +265,57 @@ export class RedisIdentityStore implements IdentityStore {
     return readIdentity(await this.#reads.read(this.#connection.keys.peer(id)))
   }
 
+  /** Completes or takes back a change of id that somebody began and did not end. */
+  async #readSettled(id: PeerId): Promise<IdentityRecord | undefined> {
+    const stored = await this.#read(id)
+    if (!stored?.moved || stored.moved.untilMs !== undefined) return stored
+    const { to } = stored.moved
+    const successor = await this.#read(to)
+    // It may be under way, and lapses if not.
+    if (successor?.isReserved) return stored
+    const write: WriteIdentity = (at, change) => this.#commit.write({ ...change, key: this.#writing.keys.peer(at) })
+    if (successor && equalBytes(successor.uuid, stored.uuid))
+      return (await completeMove(id, to, HOLD_OF_FOUND_MOVE_MS, write)) ?? this.#read(id)
+    const abandon = { script: ABANDON_MOVES, args: [to], needsReplica: false, undo: () => undefined }
+    return readIdentity(await write(id, abandon))
+  }
+
+  /** Nobody has the id although something stands there: a device gave it up some time ago. */
+  #isFree(record: IdentityRecord): boolean {
+    return isGivenUp(record, this.#connection.nowMs())
+  }
+
+  #remembersDevice(id: PeerId): boolean {
+    const remembered = this.#memory.get(id)
+    return remembered !== undefined && !this.#isFree(remembered)
+  }
+
+  #found(id: PeerId, record: IdentityRecord, standing: IdentityStanding): FoundIdentity | undefined {
+    return this.#isFree(record) ? undefined : asFound(id, record, standing)
+  }
+
   /** What Redis has, next to what this node knows. `behind`: Redis has what was before a change that was accepted. */
-  #judge(id: PeerId, stored: IdentityRecord): FoundIdentity | 'behind' {
+  #judge(id: PeerId, stored: IdentityRecord): FoundIdentity | 'behind' | undefined {
     const standing: IdentityStanding = this.isUncertain ? 'uncertain' : 'certain'
+    // It lapses by itself, and nobody may write it back.
+    if (stored.isReserved) return asFound(id, stored, standing)
     const remembered = this.#memory.get(id)
     if (!remembered) {
       this.#memory.set(id, stored)
-      return asFound(id, stored, standing)
+      return this.#found(id, stored, standing)
     }
     const isSameDevice = equalBytes(remembered.uuid, stored.uuid) && equalBytes(remembered.publicKey, stored.publicKey)
     const isSameRow = equalBytes(remembered.guid, stored.guid)
-    if (stored.version > remembered.version && (isSameRow || isSameDevice || stored.isDecided)) {
+    const isKnownToFollow = isSameRow || isSameDevice || stored.isDecided || remembered.moved !== undefined
+    if (stored.version > remembered.version && isKnownToFollow) {
       this.#memory.set(id, stored)
-      return asFound(id, stored, standing)
+      return this.#found(id, stored, standing)
     }
     this.#memory.touch(id)
+    const isAsGivenUp = (stored.moved === undefined) === (remembered.moved === undefined)
     // An address that is owed goes to Redis with the next write-back.
-    if (isSameDevice) return asFound(id, remembered.isOwed ? remembered : stored, standing)
-    if (isSameRow) return 'behind'
+    if (isSameDevice && isAsGivenUp) return this.#found(id, remembered.isOwed ? remembered : stored, standing)
+    if (isSameRow || isSameDevice || stored.moved) return 'behind'
     this.#events.contradicted(id, asFound(id, remembered, 'certain'), asFound(id, stored, standing))
     return asFound(id, stored, 'contradicted')
   }
@@ -262,7 +329,7 @@ export class RedisIdentityStore implements IdentityStore {
     const judged = stored ? this.#judge(id, stored) : 'behind'
     if (judged !== 'behind') return judged
     const remembered = this.#memory.get(id)
-    if (!remembered) return undefined
+    if (!remembered || this.#isFree(remembered)) return undefined
     if (!this.isUncertain) this.#connection.suspectLoss(`Redis does not have what this node acknowledged of ${id}`)
     await this.#writeBack.write([id])
     return asFound(id, remembered, 'uncertain')

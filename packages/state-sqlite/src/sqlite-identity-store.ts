@@ -5,11 +5,15 @@ import {
   type NewPeerIdentity,
   type PeerId,
   type PeerIdentity,
+  type RenameOutcome,
+  type Renaming,
   StoreUnavailableError,
 } from '@tryst/rendezvous'
 import { BatchedWriter } from './batched-writer.ts'
+import { bytesOf } from './bytes-of.ts'
 import { describeFailure, failure } from './database-failure.ts'
 import { newGuid } from './guid.ts'
+import { MovedIds } from './moved-ids.ts'
 import { type Durability, openDatabase } from './open-database.ts'
 import { ipOfPeerInfo, peerInfo } from './peer-info.ts'
 
@@ -32,6 +36,9 @@ export class SqliteIdentityStore implements IdentityStore {
   readonly #select: StatementSync
   readonly #insert: StatementSync
   readonly #update: StatementSync
+  readonly #rename: StatementSync
+  readonly #delete: StatementSync
+  readonly #movedIds: MovedIds
   #isClosed = false
 
   /** Creates the database when there is none; throws DatabaseOpenError when it can't be used. */
@@ -49,14 +56,17 @@ export class SqliteIdentityStore implements IdentityStore {
     this.#update = this.#db.prepare(
       'UPDATE peer SET pk = ?, info = ? WHERE id = ? AND CAST(uuid AS blob) = ? AND CAST(pk AS blob) = ?',
     )
+    this.#rename = this.#db.prepare('UPDATE peer SET id = ? WHERE id = ?')
+    this.#delete = this.#db.prepare('DELETE FROM peer WHERE id = ?')
+    this.#movedIds = new MovedIds(this.#db)
   }
 
   async find(id: PeerId): Promise<FoundIdentity | undefined> {
     // What another call has written but not yet committed is told only when it is certain.
-    if (this.#writer.isPending(id)) return this.#write(id, () => this.#read(id))
+    if (this.#writer.isPending(id)) return this.#write(id, () => this.#find(id))
     try {
       this.#refuseWhenClosed()
-      return this.#read(id)
+      return this.#find(id)
     } catch (error) {
       throw this.#unavailable(error)
     }
@@ -67,8 +77,12 @@ export class SqliteIdentityStore implements IdentityStore {
     const uuid = Uint8Array.from(identity.uuid)
     const publicKey = Uint8Array.from(identity.publicKey)
     return this.#write(id, () => {
-      const guid = newGuid(Date.now())
+      const nowMs = Date.now()
+      const held = this.#movedIds.find(id, nowMs)
+      if (held && !sameBytes(held.uuid, uuid)) return { created: false, identity: held }
+      const guid = newGuid(nowMs)
       const { changes } = this.#insert.run(guid, id, uuid, publicKey, peerInfo(ip))
+      if (changes === 1 && held) this.#movedIds.drop(id)
       if (changes === 1) return { created: true, identity: { id, guid, uuid, publicKey, ip, standing: 'certain' } }
       const existing = this.#read(id)
       if (!existing) throw new Error(`the row of ${id} was neither added nor found`)
@@ -86,6 +100,38 @@ export class SqliteIdentityStore implements IdentityStore {
     const after = Uint8Array.from(change.publicKey)
     const info = peerInfo(change.ip)
     return this.#write(id, () => this.#update.run(after, info, id, uuid, before).changes === 1)
+  }
+
+  async rename({ from, to, uuid, holdMs }: Renaming): Promise<RenameOutcome> {
+    const own = Uint8Array.from(uuid)
+    try {
+      this.#refuseWhenClosed()
+      this.#movedIds.makeReady()
+    } catch (error) {
+      throw this.#unavailable(error)
+    }
+    return this.#write(to, () => {
+      const nowMs = Date.now()
+      const device = this.#read(from)
+      const target = this.#read(to) ?? this.#movedIds.find(to, nowMs)
+      const isTargetItsOwn = target !== undefined && sameBytes(target.uuid, own)
+      if (!device || !sameBytes(device.uuid, own)) {
+        const isDone = isTargetItsOwn && !target.movedTo && this.#movedIds.find(from, nowMs)?.movedTo === to
+        return isDone ? 'renamed' : 'not-its-own'
+      }
+      if (target && !isTargetItsOwn) return 'taken'
+      if (from === to) return 'renamed'
+      this.#movedIds.drop(to)
+      if (target && !target.movedTo) {
+        // The device has registered under both: the row of the new id stays.
+        this.#delete.run(from)
+        this.#update.run(device.publicKey, peerInfo(device.ip), to, target.uuid, target.publicKey)
+      } else {
+        this.#rename.run(to, from)
+      }
+      this.#movedIds.hold(device, to, nowMs, nowMs + holdMs)
+      return 'renamed'
+    })
   }
 
   /** How many devices are stored. Reads the whole index: for the log at start. */
@@ -107,15 +153,19 @@ export class SqliteIdentityStore implements IdentityStore {
     }
   }
 
+  #find(id: PeerId): FoundIdentity | undefined {
+    return this.#read(id) ?? this.#movedIds.find(id, Date.now())
+  }
+
   #read(id: PeerId): FoundIdentity | undefined {
     const row = this.#select.get(id)
     if (!row) return undefined
     const { guid, uuid, pk, info } = row
     return {
       id,
-      guid: bytes(guid),
-      uuid: bytes(uuid),
-      publicKey: bytes(pk),
+      guid: bytesOf(guid),
+      uuid: bytesOf(uuid),
+      publicKey: bytesOf(pk),
       ip: typeof info === 'string' ? ipOfPeerInfo(info) : '',
       standing: 'certain',
     }
@@ -140,6 +190,6 @@ export class SqliteIdentityStore implements IdentityStore {
   }
 }
 
-function bytes(value: unknown): Uint8Array {
-  return value instanceof Uint8Array ? value : new Uint8Array()
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }

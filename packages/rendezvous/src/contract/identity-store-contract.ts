@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type IdentityStore, type NewPeerIdentity, StoreUnavailableError } from '../identity-store.ts'
 import type { PeerId } from '../peer-identity.ts'
+import { eventually } from './eventually.ts'
 
 /** A place for identities, empty at first. */
 export interface IdentityStoreFixture {
@@ -13,6 +14,8 @@ export interface IdentityStoreFixture {
 }
 
 const laptop = '123456789' as PeerId
+const desk = 'front-desk' as PeerId
+const HOUR_MS = 3_600_000
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value)
 
 function newcomer(id: string, value = 1): NewPeerIdentity {
@@ -188,6 +191,157 @@ export function identityStoreContract(name: string, createFixture: () => Promise
         expect(await store.find(stored.id)).toEqual(stored)
       }
       expect(await store.find(laptop)).toEqual({ ...identity, publicKey: filled(32, 5), ip: '203.0.113.8' })
+    })
+
+    describe('a device that takes another id', () => {
+      const rename = (from: PeerId, to: PeerId, value = 1, holdMs = HOUR_MS) =>
+        store.rename({ from, to, uuid: filled(36, value), holdMs })
+
+      it('has it from then on, with its guid, and the old one leads to it', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        expect(await rename(laptop, desk)).toBe('renamed')
+        expect(await store.find(desk)).toEqual({ ...identity, id: desk })
+        expect(await store.find(laptop)).toEqual({ ...identity, movedTo: desk })
+        const changed = { publicKey: filled(32, 9), ip: '203.0.113.8' }
+        expect(await store.update({ ...identity, id: desk }, changed)).toBe(true)
+        expect(await store.find(desk)).toEqual({ ...identity, id: desk, ...changed })
+        expect(await store.update(identity, changed)).toBe(false)
+      })
+
+      it('is told the same when it asks again', async () => {
+        await store.create(newcomer(laptop))
+        expect(await rename(laptop, desk)).toBe('renamed')
+        expect(await rename(laptop, desk)).toBe('renamed')
+        expect(await rename(laptop, 'elsewhere' as PeerId)).toBe('not-its-own')
+      })
+
+      it('has to prove itself by the uuid', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        expect(await rename(laptop, desk, 2)).toBe('not-its-own')
+        expect(await rename('nobody' as PeerId, desk)).toBe('not-its-own')
+        expect(await store.find(laptop)).toEqual(identity)
+        expect(await store.find(desk)).toBeUndefined()
+      })
+
+      it('does not get the id of another one', async () => {
+        const { identity } = await store.create(newcomer(laptop, 1))
+        const other = await store.create(newcomer(desk, 2))
+        expect(await rename(laptop, desk)).toBe('taken')
+        expect(await store.find(laptop)).toEqual(identity)
+        expect(await store.find(desk)).toEqual(other.identity)
+      })
+
+      it('gets an id that it has registered already; that row stays', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        const registered = await store.create({ ...newcomer(desk), publicKey: filled(32, 8) })
+        expect(await rename(laptop, desk)).toBe('renamed')
+        const expected = { ...registered.identity, publicKey: identity.publicKey }
+        expect(await store.find(desk)).toEqual(expected)
+        expect(await store.find(laptop)).toMatchObject({ movedTo: desk })
+      })
+
+      it('may go back and forth', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        for (let round = 0; round < 3; round++) {
+          expect(await rename(laptop, desk)).toBe('renamed')
+          expect(await rename(desk, laptop)).toBe('renamed')
+          expect(await store.find(laptop)).toEqual(identity)
+          expect(await store.find(desk)).toEqual({ ...identity, id: desk, movedTo: laptop })
+        }
+      })
+
+      it('has its old id held for a while: nobody else gets it, it may', async () => {
+        await store.create(newcomer(laptop, 1))
+        const visitor = await store.create(newcomer('555555555', 2))
+        await rename(laptop, desk)
+        expect(await store.create(newcomer(laptop, 2))).toMatchObject({ created: false, identity: { movedTo: desk } })
+        expect(await rename('555555555' as PeerId, laptop, 2)).toBe('taken')
+        expect(await store.find('555555555' as PeerId)).toEqual(visitor.identity)
+        const again = await store.create(newcomer(laptop, 1))
+        expect(again).toMatchObject({ created: true })
+        expect(await store.find(laptop)).toEqual(again.identity)
+        expect(await store.find(desk)).toMatchObject({ uuid: filled(36, 1) })
+      })
+
+      it('has given the old id free afterwards', async () => {
+        await store.create(newcomer(laptop, 1))
+        await rename(laptop, desk, 1, 1)
+        await eventually(async () => expect(await store.find(laptop)).toBeUndefined())
+        const next = await store.create(newcomer(laptop, 2))
+        expect(next).toMatchObject({ created: true })
+        expect(await store.find(laptop)).toEqual(next.identity)
+        expect(await store.find(desk)).toMatchObject({ uuid: filled(36, 1) })
+        await rename(desk, 'third-name' as PeerId, 1, 1)
+        await eventually(async () => expect(await store.find(desk)).toBeUndefined())
+        expect(await rename(laptop, desk, 2)).toBe('renamed')
+        expect(await store.find(desk)).toEqual({ ...next.identity, id: desk })
+      })
+
+      it('is seen so by every other server, also by one that knew it before', async () => {
+        const other = await fixture.open()
+        try {
+          const { identity } = await store.create(newcomer(laptop))
+          expect(await other.find(laptop)).toEqual(identity)
+          await rename(laptop, desk, 1, 1)
+          await eventually(async () => expect(await other.find(laptop)).toBeUndefined())
+          expect(await other.find(desk)).toEqual({ ...identity, id: desk })
+          const next = await store.create(newcomer(laptop, 2))
+          expect(await other.find(laptop)).toEqual(next.identity)
+        } finally {
+          await other.close()
+        }
+      })
+
+      it('gets an id that many want at the same moment only if nobody else does', async () => {
+        const other = await fixture.open()
+        try {
+          const devices = Array.from({ length: 20 }, (_, index) => `device-${index}` as PeerId)
+          for (const [index, id] of devices.entries()) await store.create(newcomer(id, index))
+          const outcomes = await Promise.all(
+            devices.map((from, index) =>
+              (index % 2 === 0 ? store : other).rename({
+                ...{ from, to: desk, uuid: filled(36, index), holdMs: HOUR_MS },
+              }),
+            ),
+          )
+          expect(outcomes.filter((outcome) => outcome === 'renamed')).toHaveLength(1)
+          const winner = outcomes.indexOf('renamed')
+          expect(await store.find(desk)).toMatchObject({ uuid: filled(36, winner) })
+          for (const [index, id] of devices.entries()) {
+            const found = await other.find(id)
+            expect(found).toMatchObject({ uuid: filled(36, index) })
+            expect(found?.movedTo).toBe(index === winner ? desk : undefined)
+          }
+        } finally {
+          await other.close()
+        }
+      })
+
+      it('keeps its old id where nothing can be written', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        const resume = await fixture.interruptWrites()
+        await expect(rename(laptop, desk)).rejects.toThrow(StoreUnavailableError)
+        await resume()
+        expect(await store.find(laptop)).toMatchObject({ uuid: identity.uuid })
+        expect(await rename(laptop, desk)).toBe('renamed')
+        expect(await store.find(desk)).toMatchObject({ guid: identity.guid })
+      })
+
+      it.each(['a\0b:c', '{1}:peer:x', '1:2:3', ':', 'line\nbreak'])('may have any id: %j', async (id) => {
+        const { identity } = await store.create(newcomer(laptop))
+        expect(await rename(laptop, id as PeerId)).toBe('renamed')
+        expect(await store.find(laptop)).toEqual({ ...identity, movedTo: id })
+        expect(await store.find(id as PeerId)).toEqual({ ...identity, id })
+      })
+
+      it('has it when the store is opened again', async () => {
+        const { identity } = await store.create(newcomer(laptop))
+        await rename(laptop, desk)
+        await store.close()
+        store = await fixture.open()
+        expect(await store.find(desk)).toEqual({ ...identity, id: desk })
+        expect(await store.find(laptop)).toEqual({ ...identity, movedTo: desk })
+      })
     })
 
     it('says that it is not available once it is closed, also when it is closed twice', async () => {
