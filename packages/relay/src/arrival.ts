@@ -1,4 +1,4 @@
-import { FrameDecoder, ProtocolError } from '@tryst/protocol'
+import { encodeFrame, FrameDecoder, ProtocolError } from '@tryst/protocol'
 import type { Timer } from './clock.ts'
 import type { ArrivalEnd } from './events.ts'
 import type { HalfListener, RelayHalf } from './relay-half.ts'
@@ -29,6 +29,8 @@ export class Arrival implements HalfListener {
   #stage: Stage = 'first_message'
   /** What came behind the first message: the device speaks without waiting for its partner. */
   #early: Uint8Array[] = []
+  /** The frame of the first message of a TCP connection. */
+  #firstFrame: Uint8Array | undefined
   #earlyBytes = 0
   #isPaused = false
   #pairedListener: (HalfListener & { readonly isReading: boolean }) | undefined
@@ -58,6 +60,11 @@ export class Arrival implements HalfListener {
   /** It has gone, or was turned away. */
   get isOver(): boolean {
     return this.#stage === 'over'
+  }
+
+  /** What has been read of a TCP connection that waits, from its first byte on. */
+  get stream(): Uint8Array {
+    return concatBytes(this.#firstFrame ? [this.#firstFrame, ...this.#early] : this.#early)
   }
 
   onBytes(bytes: Uint8Array): boolean {
@@ -96,6 +103,7 @@ export class Arrival implements HalfListener {
   /** Hands what has come early to the direction that starts here; it listens to the half from now on. */
   handOver(listener: HalfListener & { readonly isReading: boolean }): void {
     const wasWaiting = this.#stage === 'waiting'
+    this.#firstFrame = undefined
     this.#stage = 'paired'
     this.timer?.cancel()
     if (!wasWaiting) {
@@ -109,10 +117,16 @@ export class Arrival implements HalfListener {
 
   /** Ends the connection without a word: the relay never says anything of its own. */
   turnAway(): void {
+    this.leave()
+    this.half.close()
+  }
+
+  /** The connection is somebody else's from now on. */
+  leave(): void {
     this.#stage = 'over'
     this.#early = []
+    this.#firstFrame = undefined
     this.timer?.cancel()
-    this.half.close()
   }
 
   #readFirstMessage(bytes: Uint8Array): Uint8Array | undefined {
@@ -124,6 +138,7 @@ export class Arrival implements HalfListener {
     try {
       return frames.push(bytes, (payload) => {
         this.#frames = undefined
+        this.#firstFrame = encodeFrame(payload)
         this.#reception.firstMessage(this, payload)
         return false
       })
@@ -154,4 +169,14 @@ export class Arrival implements HalfListener {
     if (this.#stage === 'over' || this.#stage === 'paired') return
     this.#reception.lost(this, reason)
   }
+}
+
+function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
+import { encodeFrame, encodeRendezvous } from '@tryst/protocol'
 import { FakeHalf } from '../test/fake-half.ts'
 import { fakeRelay } from '../test/fake-relay.ts'
 import { DEFAULT_RELAY_SETTINGS, type Relay, type RelaySettings } from './relay.ts'
+import type { RelayHalf } from './relay-half.ts'
 import type { HalfPlace, Meeting, MeetingHalf, SessionBroker } from './session-broker.ts'
 
 const DEVICE = '123456789'
@@ -16,6 +18,7 @@ const settle = async () => {
 
 /** A broker that answers when and what the test says. */
 class FakeBroker implements SessionBroker {
+  handOver?: NonNullable<SessionBroker['handOver']>
   readonly requiresTickets: boolean = true
   readonly questions: { readonly half: MeetingHalf; answer(meeting: Meeting): Promise<void>; fail(): Promise<void> }[] =
     []
@@ -314,6 +317,52 @@ describe('a half whose partner waits on another relay', () => {
     expect(broker.told).toEqual(['met x'])
     remote.vanishes()
     expect([heard.at(-1), a.ending]).toEqual(['pair ended: closed', 'closed'])
+  })
+
+  it('is given to that relay with all that was read where that is on this host', async () => {
+    const { broker, comes, heard, relay, clock } = brokered()
+    const given: { node: string; half: RelayHalf; stream: Uint8Array }[] = []
+    broker.handOver = (node, half, stream) => {
+      given.push({ node, half, stream: stream() })
+      return true
+    }
+    const a = comes(A)
+    a.says('early')
+    await broker.answer({ kind: 'join', node: 'two', half: '7' })
+    expect(heard).toEqual(['handed over x'])
+    const request = encodeFrame(encodeRendezvous({ requestRelay: A }))
+    expect(given).toEqual([{ node: 'two', half: a, stream: new Uint8Array([...request, ...Buffer.from('early')]) }])
+    // Whoever has it now has its connection, too, and says when the two have met.
+    expect([a.ending, a.isProven, broker.calls, broker.told]).toEqual(['open', true, [], []])
+    const { arrived, paired, handedOver } = relay.counters
+    expect({ arrived, paired, handedOver, unticketed: relay.unticketedCount }).toEqual({
+      ...{ arrived: 1, paired: 0, handedOver: 1, unticketed: 0 },
+    })
+    // It may not have found its partner there.
+    clock.pass(1_000)
+    expect([broker.told, clock.pendingTimers]).toEqual([['leave x 1'], 0])
+  })
+
+  it('stays where another has come that may be the one after all', async () => {
+    const { broker, comes, heard } = brokered()
+    broker.handOver = () => true
+    comes(A)
+    comes(B)
+    await broker.answer({ kind: 'join', node: 'two', half: '7' })
+    await broker.answerCall(undefined)
+    await broker.answer(TICKETS)
+    expect(heard).toEqual(['paired x raw'])
+  })
+
+  it('is joined by a stream where it cannot be given away', async () => {
+    const { broker, comes, heard } = brokered()
+    broker.handOver = () => false
+    const a = comes(A)
+    a.says('early')
+    await broker.answer({ kind: 'join', node: 'two', half: '7' })
+    const remote = new FakeHalf()
+    await broker.answerCall(remote)
+    expect([heard, remote.sent]).toEqual([['paired x raw'], ['early']])
   })
 
   it('waits itself when the other has gone', async () => {

@@ -13,6 +13,12 @@ const LONGEST_PAUSE_MS = 1_000
 /** How often a half is sent to one that has gone before it is turned away. */
 const MAX_JOINS = 4
 
+/**
+ * A half that was handed over has met its partner by then. If it has not, the place that it was given under its old name
+ * is given back, so that it can have another under its new one.
+ */
+const HANDED_OVER_MS = 1_000
+
 export interface BrokeredHalvesSettings {
   readonly limits: WaitingLimits
   /** A half whose ticket has not come by then is turned away. */
@@ -28,6 +34,8 @@ export interface BrokeredHalvesHost {
   pair(first: Arrival, second: Arrival): void
   /** The half's partner is on another relay, at the end of this stream. */
   pairAcross(half: Arrival, remote: RelayHalf): void
+  /** The half is another relay's from now on. */
+  handedOver(half: Arrival): void
   turnAway(half: Arrival, reason: ArrivalEnd): void
   brokerFailed(error: unknown): void
 }
@@ -205,6 +213,7 @@ export class BrokeredHalves {
   async #join(session: Session, place: HalfPlace): Promise<void> {
     const { first } = session
     first.half.prove()
+    if (this.#handOver(session, place)) return
     const remote = await this.#dial(place, first.uuid)
     if (this.#sessions.get(first.uuid) !== session) {
       remote?.destroy()
@@ -221,6 +230,18 @@ export class BrokeredHalves {
     this.#forget(session)
     this.#broker.met(first.uuid)
     this.#host.pairAcross(first, remote)
+  }
+
+  /** True: the partner waits on a relay of this host, which has the half now. */
+  #handOver(session: Session, { node }: HalfPlace): boolean {
+    const { first, second } = session
+    // Where the one that waits has gone after all, these two meet here.
+    if (second || !this.#broker.handOver?.(node, first.half, () => first.stream)) return false
+    this.#forget(session)
+    first.leave()
+    this.#clock.after(HANDED_OVER_MS, () => this.#broker.leave(first.uuid, first.name))
+    this.#host.handedOver(first)
+    return true
   }
 
   async #dial({ node, half }: HalfPlace, uuid: string): Promise<RelayHalf | undefined> {

@@ -12,6 +12,9 @@ export class RelayCounters {
   dialled = 0
   /** Halves that waited here and were joined with one on another relay, where their session is counted. */
   joined = 0
+  /** Halves that were given to a relay on this host, where their partner waits; and those that came so. */
+  handedOver = 0
+  takenOver = 0
   downgraded = 0
   bytesRelayed = 0
   /** Passed on for sessions that are counted on another relay. */

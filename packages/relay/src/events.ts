@@ -36,6 +36,8 @@ export interface RelayEvents {
   paired(uuid: string, second: Endpoint, mode: PairMode): void
   /** A half that waited here was joined with one on another relay, which limits and counts the session. */
   joined(uuid: string, local: Endpoint, mode: PairMode): void
+  /** A half was given to a relay on this host, where its partner waits. */
+  handedOver(uuid: string, half: Endpoint): void
   /** Other relays and ID servers cannot be asked, for a reason that nobody foresaw. */
   brokerFailed(error: unknown): void
   /** A connection ended that never was half of a pair. */

@@ -134,11 +134,13 @@ export class Relay {
    * Takes over a connection that was accepted, a WebSocket after its upgrade.
    *
    * @param spentMs how much of the time for the first message is over
+   * @param from who accepted it: this relay, or one on the same host that hands it over
    */
-  arrive(half: RelayHalf, spentMs = 0): void {
+  arrive(half: RelayHalf, spentMs = 0, from: 'here' | 'sibling' = 'here'): void {
     const arrival = new Arrival(half, this.#reception)
     this.#arriving.add(arrival)
-    this.counters.arrived++
+    if (from === 'here') this.counters.arrived++
+    else this.counters.takenOver++
     if (this.#isClosed) this.#turnAway(arrival, 'draining')
     else if (this.#lists.blocklist.includes(half.remote.ip)) this.#turnAway(arrival, 'blocked_address')
     else {
@@ -293,6 +295,11 @@ export class Relay {
         pair: (first, second) => this.#pair(first, second),
         pairAcross: (half, remote) => {
           this.#pairs.startAcross(half, remote)
+          this.#noteWaitingGone()
+        },
+        handedOver: (half) => {
+          this.counters.handedOver++
+          this.#events.handedOver(half.uuid, half.half.remote)
           this.#noteWaitingGone()
         },
         turnAway: (half, reason) => this.#turnAway(half, reason),

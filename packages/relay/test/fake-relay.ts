@@ -22,6 +22,7 @@ export function fakeRelay(settings: Partial<RelaySettings> = {}, broker?: Sessio
     events: {
       waiting: (uuid) => heard.push(`waiting ${uuid}`),
       joined: (uuid, _local, mode) => heard.push(`joined ${uuid} ${mode}`),
+      handedOver: (uuid) => heard.push(`handed over ${uuid}`),
       brokerFailed: (error) => heard.push(`broker failed: ${error}`),
       paired: (uuid, _second, mode) => heard.push(`paired ${uuid} ${mode}`),
       turnedAway: (reason) => heard.push(`turned away: ${reason}`),

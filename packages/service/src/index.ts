@@ -20,6 +20,7 @@ export { describeListenError, ListenError, type ListenTarget } from './listen-er
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts'
 export { createMetrics, type LabelledReading, type Metrics, type Reading, zeroCounts } from './metrics.ts'
 export { belongTogether, generateSecretKey, nodeSigner, publicHalf } from './node-signer.ts'
+export { WorkerSiblings } from './parcels.ts'
 export {
   type ConfigInput,
   type ParsedConfig,
@@ -44,4 +45,4 @@ export { installShutdown, type Shutdown, type ShutdownOptions } from './shutdown
 export { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
 export { parseToolConfig, type RedisFlag, readFolderConfig, redisFlags } from './tool-config.ts'
 export type { BindAddress, HostAndPort, NetworkRule } from './value-schemas.ts'
-export { nodeLabel, runWorkers, workerConfig, workerNumber } from './workers.ts'
+export { nodeLabel, runWorkers, workerConfig, workerNumber, workerSiblings } from './workers.ts'

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import type { PassedHandle } from './parcels.ts'
 
 /** How a service ended: its exit status as a shell would show it, and the same in words. */
 export interface ServiceEnd {
@@ -19,7 +20,7 @@ export interface ServiceProcessOptions {
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
   /** What the program says over the channel to its parent, besides that it listens. */
-  readonly onMessage?: (message: unknown) => void
+  readonly onMessage?: (message: unknown, handle: unknown) => void
 }
 
 /**
@@ -32,6 +33,8 @@ export class ServiceProcess {
   readonly ready: Promise<void>
   readonly ended: Promise<ServiceEnd>
   readonly #child: ChildProcess
+  /** On their way to the program; what it does not get any more is closed. */
+  readonly #handles = new Set<PassedHandle>()
 
   constructor({ name, program, args, folder, env, onMessage }: ServiceProcessOptions) {
     this.name = name
@@ -47,11 +50,12 @@ export class ServiceProcess {
     this.ended = new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('exit', (code, signal) => resolve(serviceEnd(code, signal)))
+      child.once('exit', () => this.#closeHandles())
     })
     this.ready = new Promise((resolve, reject) => {
-      child.on('message', (message) => {
+      child.on('message', (message, handle) => {
         if (isReady(message)) resolve()
-        else onMessage?.(message)
+        else onMessage?.(message, handle)
       })
       this.ended.then((end) => reject(new Error(`${name} ${end.words}`)), reject)
     })
@@ -63,8 +67,25 @@ export class ServiceProcess {
     if (this.#child.connected) this.#child.send(message, () => {})
   }
 
+  /** The same with a socket's handle, which is the program's from then on, or nobody's. */
+  pass(message: object, handle: PassedHandle): void {
+    if (!this.#child.connected) {
+      handle.close()
+      return
+    }
+    this.#handles.add(handle)
+    this.#child.send(message, handle as unknown as undefined, undefined, () => {
+      if (this.#handles.delete(handle)) handle.close()
+    })
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
+  }
+
+  #closeHandles(): void {
+    for (const handle of this.#handles) handle.close()
+    this.#handles.clear()
   }
 }
 

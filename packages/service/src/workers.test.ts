@@ -6,6 +6,7 @@ import { nodeLabel, type Worker, Workers, workerConfig } from './workers.ts'
 /** A worker that does what a test says. */
 class ScriptedWorker implements Worker {
   readonly signals: NodeJS.Signals[] = []
+  readonly passed: unknown[] = []
   readonly ready: Promise<void>
   readonly ended: Promise<ServiceEnd>
   beReady: () => void = () => {}
@@ -24,6 +25,10 @@ class ScriptedWorker implements Worker {
         resolve({ status, words: `ended with status ${status}` })
       }
     })
+  }
+
+  pass(message: object): void {
+    this.passed.push(message)
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -89,6 +94,36 @@ describe('workers', () => {
     all.stop('SIGTERM')
     expect(started[0]?.worker.signals).toEqual(['SIGINT', 'SIGTERM'])
     expect(await status).toBe(0)
+  })
+})
+
+describe('what one worker gives to another', () => {
+  const parcel = (to: number) => ({ parcel: { to, from: 1, content: 'half' } })
+  const handle = () => {
+    const all = { closed: 0, close: () => void all.closed++ }
+    return all
+  }
+
+  it('reaches that one, and comes back where it has ended', async () => {
+    const { all, started, status } = workers(2)
+    all.deliver(parcel(2), handle())
+    expect(started.map(({ worker }) => worker.passed)).toEqual([[], [parcel(2)]])
+    started[1]?.worker.end(139)
+    await started[1]?.worker.ended
+    all.deliver(parcel(2), handle())
+    expect(started[0]?.worker.passed).toEqual([parcel(2)])
+    all.stop('SIGTERM')
+    await status
+  })
+
+  it('is closed when nobody is left, and ignored when it is nothing of the kind', async () => {
+    const { all, started, status } = workers(1)
+    const [given, other] = [handle(), handle()]
+    all.deliver({ ticket: {} }, other)
+    all.stop('SIGTERM')
+    await status
+    all.deliver(parcel(1), given)
+    expect([given.closed, other.closed, started[0]?.worker.passed]).toEqual([1, 0, []])
   })
 })
 

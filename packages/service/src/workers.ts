@@ -2,11 +2,12 @@ import { createServer } from 'node:net'
 import { hostname } from 'node:os'
 import type { ClusterConfig } from './cluster-settings.ts'
 import type { Logger } from './logger.ts'
+import { drawWorkersGroup, isHandle, parcelMessage, readParcel, WORKERS_GROUP, WorkerSiblings } from './parcels.ts'
 import { ServiceProcess } from './service-process.ts'
 import type { BindAddress } from './value-schemas.ts'
 
 /** What the workers of one program need of a worker. */
-export type Worker = Pick<ServiceProcess, 'ready' | 'ended' | 'signal'>
+export type Worker = Pick<ServiceProcess, 'ready' | 'ended' | 'signal' | 'pass'>
 
 /** Set for each worker: its number, from 1. */
 const WORKER = 'WORKER'
@@ -20,6 +21,12 @@ const HEALTHY_MS = 60_000
 export function workerNumber(env: NodeJS.ProcessEnv = process.env): number | undefined {
   const number = Number(env[WORKER])
   return Number.isInteger(number) && number > 0 && process.channel !== undefined ? number : undefined
+}
+
+/** The other workers of this program; undefined in one that runs alone. */
+export function workerSiblings(env: NodeJS.ProcessEnv = process.env): WorkerSiblings | undefined {
+  const [worker, group] = [workerNumber(env), env[WORKERS_GROUP]]
+  return worker === undefined || group === undefined ? undefined : new WorkerSiblings(group, worker)
 }
 
 /** What logs and lists call this node: NODE_ID or the host's name, with the number of the worker where there are some. */
@@ -87,6 +94,15 @@ export class Workers {
     this.#endWhenEmpty()
   }
 
+  /** Passes on what one worker gives to another; where that one has just ended, the giver gets it back. */
+  deliver(message: unknown, handle: unknown): void {
+    const parcel = readParcel(message)
+    if (!parcel || !isHandle(handle)) return
+    const worker = this.#running.get(parcel.to) ?? this.#running.get(parcel.from)
+    if (worker) worker.pass(parcelMessage(parcel), handle)
+    else handle.close()
+  }
+
   signal(signal: NodeJS.Signals): void {
     for (const worker of this.#running.values()) worker.signal(signal)
   }
@@ -137,10 +153,12 @@ export async function runWorkers(options: {
 }): Promise<number> {
   const { name, program, args, config, log, closeWithinMs } = options
   if (!config.reusePort) await failWhenTaken(config.port, config.bind)
+  const group = drawWorkersGroup()
   const start = (number: number) =>
     new ServiceProcess({
       ...{ name: `${name} worker ${number}`, program, args, folder: process.cwd() },
-      env: { ...process.env, [WORKER]: String(number) },
+      env: { ...process.env, [WORKER]: String(number), [WORKERS_GROUP]: group },
+      onMessage: (message, handle) => workers.deliver(message, handle),
     })
   const workers = new Workers({ count: config.workers, log, closeWithinMs, start })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, () => workers.stop(signal))

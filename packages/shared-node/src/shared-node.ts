@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { formatAddress, NodeLinks, type StreamOpening } from '@tryst/node-link'
 import { encodeBase64 } from '@tryst/protocol'
 import type { ClusterConfig, Logger } from '@tryst/service'
-import { nodeLabel } from '@tryst/service'
+import { nodeLabel, workerSiblings } from '@tryst/service'
 import {
   drawIncarnation,
   NodeAnswers,
@@ -65,7 +65,9 @@ export class SharedNode {
       })
       // A name stays a name: what it stands for may change.
       const port = Number(links.address.slice(links.address.lastIndexOf(':') + 1))
-      const facts = { role, name, address: formatAddress(host, port), version }
+      const siblings = workerSiblings()
+      const workers = siblings && { group: siblings.group, worker: siblings.worker }
+      const facts = { role, name, address: formatAddress(host, port), version, workers }
       const node = new RedisNode(connection, facts, {
         incarnation,
         events: {

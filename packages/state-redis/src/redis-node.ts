@@ -13,6 +13,8 @@ export interface NodeFacts {
   /** Where other nodes reach it, `host:port`. */
   readonly address: string
   readonly version: string
+  /** The program that started it as one of several workers, and its number there. */
+  readonly workers?: { readonly group: string; readonly worker: number } | undefined
 }
 
 /** A node as the others know it. */
@@ -223,12 +225,12 @@ export class RedisNode {
   }
 
   async #renew(): Promise<void> {
-    const { role, name, address, version } = this.#facts
+    const { role, name, address, version, workers } = this.#facts
     const relays = [...this.#announcing].flatMap(([address, relay]) => [
       ...[this.#memberOf(address), relay.leaseMs, JSON.stringify(relay)],
     ])
     this.#announcing.clear()
-    const info = JSON.stringify({ role, name, address, version })
+    const info = JSON.stringify({ role, name, address, version, workers })
     const sentMs = performance.now()
     try {
       const reply = await this.#connection.run({

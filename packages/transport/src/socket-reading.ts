@@ -18,10 +18,20 @@ export interface ReadSocket {
   limitReads(bytes: number): void
   /** Bytes that the kernel has not taken yet, or a number that falls while it takes some. */
   unsentBytes(): number
+  /**
+   * Stops reading for good; what arrives from now on is for whoever gets the handle, which stays open until the socket is
+   * destroyed. Undefined: the socket can't be given away.
+   */
+  release(): SocketHandle | undefined
+}
+
+/** Node's own handle of a TCP socket: what can be sent to another process. */
+export interface SocketHandle {
+  close(): void
 }
 
 /** What Node's own handle of a TCP socket has, as far as it is used here. */
-interface TcpHandle {
+interface TcpHandle extends SocketHandle {
   readonly writeQueueSize?: number
   readonly useUserBuffer?: unknown
 }
@@ -43,6 +53,15 @@ export function readAccepted(accepted: Socket, wanted: SocketReading, listener: 
  * net.Socket is not documented.
  */
 function readPooled(accepted: Socket, handle: TcpHandle, listener: ReadListener): ReadSocket {
+  ;(accepted as unknown as WithHandle)._handle = null
+  const read = readHandle(handle, listener)
+  // An empty shell now; the server counts it until it is destroyed.
+  accepted.destroy()
+  return read
+}
+
+/** Reads from a socket of which nothing but Node's handle is there. The listener gets what arrives as above. */
+export function readHandle(handle: SocketHandle, listener: ReadListener): ReadSocket {
   const reader = new PooledReader(listener)
   const options = {
     handle,
@@ -51,10 +70,7 @@ function readPooled(accepted: Socket, handle: TcpHandle, listener: ReadListener)
     highWaterMark: 1,
     onread: { buffer: () => reader.next(), callback: (length: number) => reader.read(length) },
   }
-  ;(accepted as unknown as WithHandle)._handle = null
   const socket = new Socket(options as object)
-  // An empty shell now; the server counts it until it is destroyed.
-  accepted.destroy()
   socket.once('close', () => reader.closed())
   return {
     socket,
@@ -65,6 +81,11 @@ function readPooled(accepted: Socket, handle: TcpHandle, listener: ReadListener)
     },
     limitReads: (bytes) => reader.limit(bytes),
     unsentBytes: () => socket.writableLength + ((socket as unknown as WithHandle)._handle?.writeQueueSize ?? 0),
+    release() {
+      if (socket.destroyed || socket.readableEnded || socket.writableLength > 0) return undefined
+      socket.pause()
+      return (socket as unknown as WithHandle)._handle ?? undefined
+    },
   }
 }
 
@@ -80,5 +101,7 @@ function readPortably(socket: Socket, listener: ReadListener): ReadSocket {
     resume: () => socket.resume(),
     limitReads: () => undefined,
     unsentBytes: () => socket.writableLength,
+    // Node may hold bytes that it has read.
+    release: () => undefined,
   }
 }

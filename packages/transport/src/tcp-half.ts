@@ -4,7 +4,7 @@ import type { HalfListener, RelayHalf } from '@tryst/relay'
 import type { HalfGuard } from './half-guard.ts'
 import { NOBODY } from './nobody.ts'
 import type { ReadListener } from './pooled-reader.ts'
-import type { ReadSocket, SocketReading } from './socket-reading.ts'
+import type { ReadSocket, SocketHandle, SocketReading } from './socket-reading.ts'
 import { closeSoftly } from './soft-close.ts'
 
 /** Which half a socket belongs to: one function serves the events of all sockets. */
@@ -20,6 +20,7 @@ export class TcpHalf implements RelayHalf {
   readonly #socket: Socket
   readonly #guard: HalfGuard
   #listener: HalfListener = NOBODY
+  readonly #wasGiven: boolean
   #isClosing = false
 
   /** @param read what is read from the socket goes to the given listener */
@@ -29,11 +30,14 @@ export class TcpHalf implements RelayHalf {
       readonly remote: Endpoint
       readonly source: string
       readonly guard: HalfGuard
+      /** It was given away once; that is enough. */
+      readonly wasGiven?: boolean
     },
   ) {
     this.remote = options.remote
     this.source = options.source
     this.#guard = options.guard
+    this.#wasGiven = options.wasGiven ?? false
     this.#read = read((bytes) => this.#listener.onBytes(bytes))
     this.#socket = this.#read.socket
     const socket = this.#socket as SocketOfHalf
@@ -99,6 +103,24 @@ export class TcpHalf implements RelayHalf {
 
   destroy(): void {
     this.#socket.destroy()
+  }
+
+  /**
+   * Gives the connection away: nothing more is read or told, until `destroy` ends this process' share in it. Undefined: it
+   * stays what it is.
+   */
+  release(): SocketHandle | undefined {
+    if (this.#isClosing || this.#wasGiven) return undefined
+    const handle = this.#read.release()
+    if (!handle) return undefined
+    this.#isClosing = true
+    this.#listener = NOBODY
+    return handle
+  }
+
+  /** Plays what was read of the connection before it came here, as if it arrived now. */
+  replay(bytes: Uint8Array): void {
+    if (!this.#listener.onBytes(bytes)) this.#socket.pause()
   }
 
   drained(): void {

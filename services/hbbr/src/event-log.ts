@@ -72,6 +72,9 @@ export class EventLog implements RelayEvents {
       `Relayrequest ${printable(uuid)} from ${formatEndpoint(local)} got joined with another relay`,
     )
 
+  handedOver: RelayEvents['handedOver'] = (uuid, half) =>
+    this.log.debug(`Relayrequest ${printable(uuid)} from ${formatEndpoint(half)} handed to the worker of its partner`)
+
   brokerFailed: RelayEvents['brokerFailed'] = (err) => {
     const now = performance.now()
     if (now - this.#brokerFailedAtMs < LIMIT_LOG_EVERY_MS) return

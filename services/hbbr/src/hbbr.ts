@@ -1,5 +1,6 @@
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { sourcePrefix } from '@tryst/protocol'
 import {
   LoadMeter,
   Relay,
@@ -13,15 +14,18 @@ import {
   type HalfGuard,
   openWebSocketHalves,
   type ProxyHeaderFailure,
+  readHandle,
   type SocketReading,
   StreamHalf,
   serveTextConsole,
+  TcpHalf,
   TcpHalfListener,
   type WebSocketUpgrades,
 } from '@tryst/transport'
 import type { AddressLists } from './address-list-files.ts'
 import type { EventLog } from './event-log.ts'
 import { relayClock } from './relay-clock.ts'
+import type { GivenHalf } from './sibling-relays.ts'
 
 export interface HbbrOptions {
   /** WebSocket has the port + 2. 0: drawn by the system, for tests. */
@@ -163,6 +167,19 @@ export class Hbbr {
    */
   join(request: JoinRequest, stream: Duplex): boolean {
     return this.awaits(request) && this.relay.join(request.uuid, request.half, new StreamHalf(stream))
+  }
+
+  /** Takes a connection that another relay of this program has accepted: its partner waits here. */
+  takeOver({ handle, remote, stream }: GivenHalf): void {
+    const { guard } = this
+    const options = { remote, source: sourcePrefix(remote.ip), guard, wasGiven: true }
+    const half = new TcpHalf((listener) => readHandle(handle, listener), options)
+    if (!guard.admit(half, remote.ip)) {
+      half.destroy()
+      return
+    }
+    this.relay.arrive(half, 0, 'sibling')
+    half.replay(stream)
   }
 
   /**

@@ -28,6 +28,10 @@ export class HealthBroker implements SessionBroker {
     return this.others.dial(node, uuid, half)
   }
 
+  handOver(node: string, half: RelayHalf, stream: () => Uint8Array): boolean {
+    return this.others.handOver?.(node, half, stream) ?? false
+  }
+
   #isOurs(uuid: string): boolean {
     return isHealthSession(uuid, this.secretKey)
   }

@@ -66,6 +66,16 @@ export function describeMetrics(
     read: () => counters.joined,
   })
   metrics.total({
+    name: 'tryst_relay_handed_over_total',
+    help: 'Connections that were given to another worker of this program, where their partner waited.',
+    read: () => counters.handedOver,
+  })
+  metrics.total({
+    name: 'tryst_relay_taken_over_total',
+    help: 'Connections that another worker of this program has accepted and given to this one.',
+    read: () => counters.takenOver,
+  })
+  metrics.total({
     name: 'tryst_relay_joined_bytes_total',
     help: 'Payload that was passed on for sessions that another relay counts.',
     read: () => counters.bytesJoined,

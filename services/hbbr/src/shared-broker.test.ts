@@ -33,6 +33,7 @@ function broker({
     },
   }
   const nodes = {
+    others: new Map(),
     find: async (incarnation: NodeId) =>
       incarnation === 'near'
         ? { role: 'relay' as const, name: 'near', address: '127.0.0.1:1', version: '0', incarnation }

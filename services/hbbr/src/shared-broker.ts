@@ -4,10 +4,11 @@ import type { SharedNode } from '@tryst/shared-node'
 import type { RedisSessions } from '@tryst/state-redis'
 import { StreamHalf } from '@tryst/transport'
 import { LRUCache } from 'lru-cache'
+import type { SiblingRelays } from './sibling-relays.ts'
 
 type Sessions = Pick<RedisSessions, 'requiresTickets' | 'meet' | 'met' | 'leave' | 'askIntroduced'>
 type Links = Pick<SharedNode['links'], 'openStream'>
-type Nodes = Pick<SharedNode['node'], 'find'>
+type Nodes = Pick<SharedNode['node'], 'find' | 'others'>
 
 /** As long as a ticket is good for. */
 const REMEMBER_OVER_MS = 60_000
@@ -22,6 +23,7 @@ export class SharedBroker implements SessionBroker {
     private readonly sessions: Sessions,
     private readonly links: Links,
     private readonly nodes: Nodes,
+    private readonly siblings?: Pick<SiblingRelays, 'numberOf' | 'give'>,
   ) {}
 
   get requiresTickets(): boolean {
@@ -64,5 +66,11 @@ export class SharedBroker implements SessionBroker {
       // Whoever waits there can't be reached: as good as gone. The links log it.
       return undefined
     }
+  }
+
+  handOver(node: string, half: RelayHalf, stream: () => Uint8Array): boolean {
+    const known = this.nodes.others.get(node as NodeId)
+    const worker = known && this.siblings?.numberOf(known)
+    return worker !== undefined && this.siblings?.give(worker, half, stream) === true
   }
 }

@@ -7,6 +7,7 @@ import {
   type Logger,
   nodeLabel,
   packageVersion,
+  workerSiblings,
 } from '@tryst/service'
 import { redisSettings, SharedNode } from '@tryst/shared-node'
 import { RedisRelayAnnouncer, RedisSessions } from '@tryst/state-redis'
@@ -14,6 +15,7 @@ import { Announcement } from './announcement.ts'
 import { capacityBitsPerSecond } from './capacity.ts'
 import type { Hbbr, JoinRequest, RelayOffers } from './hbbr.ts'
 import { SharedBroker } from './shared-broker.ts'
+import { SiblingRelays } from './sibling-relays.ts'
 
 /** Clients add it where a relay is named without a port. */
 const DEFAULT_PORT = 21_117
@@ -29,8 +31,9 @@ export class SharedRelay {
     private readonly sessions: RedisSessions,
     private readonly config: HbbrConfig,
     private readonly log: Logger,
+    private readonly siblings: SiblingRelays | undefined,
   ) {
-    this.broker = new SharedBroker(sessions, node.links, node.node)
+    this.broker = new SharedBroker(sessions, node.links, node.node, siblings)
   }
 
   /**
@@ -52,7 +55,8 @@ export class SharedRelay {
     const { connection, links } = node
     const requiresTickets = config.requireTicket ?? true
     const sessions = new RedisSessions({ connection, node: node.node, links, requiresTickets })
-    relay = new SharedRelay(node, sessions, config, log)
+    const workers = workerSiblings()
+    relay = new SharedRelay(node, sessions, config, log, workers && new SiblingRelays(workers))
     return relay
   }
 
@@ -69,6 +73,7 @@ export class SharedRelay {
   /** Takes part from now on. */
   async start(hbbr: Hbbr): Promise<void> {
     this.#hbbr = hbbr
+    this.siblings?.receive((half) => hbbr.takeOver(half))
     this.node.answers.attach({ hasStore: () => this.node.connection.state === 'up' && this.node.node.hasLease })
     await this.node.node.start()
     const address = publicAddress(this.config, hbbr.ports.tcp)

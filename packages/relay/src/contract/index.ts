@@ -1,2 +1,2 @@
 export { type SessionBrokerFixture, sessionBrokerContract } from './session-broker-contract.ts'
-export { type Dial, SharedSessions, type SharedSessionsOptions, seeded } from './shared-sessions.ts'
+export { type Dial, type HandOver, SharedSessions, type SharedSessionsOptions, seeded } from './shared-sessions.ts'

@@ -16,6 +16,8 @@ export function seeded(seed: number): () => number {
 
 export type Dial = (place: HalfPlace, uuid: string) => Promise<RelayHalf | undefined>
 
+export type HandOver = NonNullable<SessionBroker['handOver']>
+
 export interface SharedSessionsOptions {
   readonly clock: Clock
   /** How long a question takes to arrive, and how long its answer. */
@@ -35,7 +37,7 @@ export class SharedSessions {
     this.book = new TicketBook({ clock: options.clock })
   }
 
-  broker(node: string, dial: Dial): SessionBroker {
+  broker(node: string, dial: Dial, handOver?: HandOver): SessionBroker {
     const { delay, requiresTickets = true } = this.#options
     return {
       requiresTickets,
@@ -49,6 +51,7 @@ export class SharedSessions {
       met: (uuid) => void delay().then(() => this.book.met(uuid)),
       leave: (uuid, name) => void delay().then(() => this.book.leave(uuid, node, name)),
       dial: (to, uuid, half) => dial({ node: to, half }, uuid),
+      ...(handOver && { handOver }),
     }
   }
 
