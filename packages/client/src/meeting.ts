@@ -54,7 +54,8 @@ async function punch(
   const answer = await openAnswer(context)
   const { local } = answer.link
   await openNat(initiator, local.port, network, signal)
-  const arrival = awaitInitiator(local, context)
+  const { isListening, arrival } = awaitInitiator(local, context)
+  await isListening
   answer.send({
     // The very bytes of the push: the server may have hidden a secret in them.
     punchHoleSent: { socketAddr: handle, id, relayServer, natType: encodeNatType(natType), version: CLIENT_VERSION },
@@ -69,7 +70,8 @@ async function offerLocalAddress(
 ): Promise<Meeting | undefined> {
   const answer = await openAnswer(context)
   const { local } = answer.link
-  const arrival = awaitInitiator(local, context)
+  const { isListening, arrival } = awaitInitiator(local, context)
+  await isListening
   answer.send({
     localAddr: {
       // Other than in a punch, stock devices encode the address anew.
@@ -131,6 +133,12 @@ async function openNat(initiator: Endpoint, localPort: number, network: Network,
   await link?.close()
 }
 
+interface Awaiting {
+  /** Resolves as well when it turns out that nobody can be met here. */
+  readonly isListening: Promise<void>
+  readonly arrival: Promise<Meeting | undefined>
+}
+
 /**
  * Listens on the port that the server is being told and takes the first connection. Stock devices listen only after
  * they have told the server and so miss an initiator that is fast; we listen a moment earlier, which nobody can see.
@@ -138,14 +146,16 @@ async function openNat(initiator: Endpoint, localPort: number, network: Network,
  * The port still belongs to the connection to the server; SO_REUSEADDR on both lets us share it. Where the system does
  * not allow that, nobody is met here and the initiator turns to the relay by itself.
  */
-function awaitInitiator(local: Endpoint, { network, signal }: MeetingContext): Promise<Meeting | undefined> {
+function awaitInitiator(local: Endpoint, { network, signal }: MeetingContext): Awaiting {
   const { clock, links } = network
-  return new Promise((resolve) => {
+  const { promise: isListening, resolve: listens } = Promise.withResolvers<void>()
+  const arrival = new Promise<Meeting | undefined>((resolve) => {
     const server = createServer({ allowHalfOpen: true })
     const finish = (meeting: Meeting | undefined) => {
       cancel()
       signal.removeEventListener('abort', giveUp)
       server.close()
+      listens()
       resolve(meeting)
     }
     const giveUp = () => finish(undefined)
@@ -156,7 +166,8 @@ function awaitInitiator(local: Endpoint, { network, signal }: MeetingContext): P
       finish({ link: links?.add(link) ?? link, path: 'direct', isSecure: true })
     })
     server.on('error', giveUp)
-    server.listen({ host: local.ip, port: local.port })
+    server.listen({ host: local.ip, port: local.port }, listens)
     if (signal.aborted) giveUp()
   })
+  return { isListening, arrival }
 }
