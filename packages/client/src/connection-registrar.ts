@@ -1,3 +1,4 @@
+import { rendezvous } from '@tryst/protocol'
 import { pause } from './clock.ts'
 import { ENDED } from './inbox.ts'
 import { judgeRegisterPk, type Registrar, type RegistrarHost, registerPk } from './registrar.ts'
@@ -7,7 +8,13 @@ import { DEFAULT_KEEP_ALIVE_SECONDS, SILENT_INTERVALS } from './stock-client.ts'
 
 /** Stock clients start the next connection this long after the start of the last. */
 const RECONNECT_MS = 17_000
+/** What was not answered with OK is sent again. */
 const REPEAT_MS = 15_000
+/** Where the operator has to admit the device. */
+const NOT_DEPLOYED_FIRST_REPEAT_MS = 16_000
+const NOT_DEPLOYED_REPEAT_MS = 30_000
+
+const { NOT_DEPLOYED } = rendezvous.RegisterPkResponse.Result
 
 /**
  * Registration over a connection that stays open, encrypted over TCP (docs/protocol.md, registration over a
@@ -69,17 +76,23 @@ export class ConnectionRegistrar implements Registrar {
   }
 
   async #serve(link: RendezvousLink): Promise<void> {
+    const { clock } = this.network
     let keepAliveSeconds = DEFAULT_KEEP_ALIVE_SECONDS
-    let isRegistered = false
+    let heardAtMs = clock.now()
+    let repeatAtMs = heardAtMs + REPEAT_MS
+    let timesNotDeployed = 0
     for (;;) {
-      const limitMs = isRegistered ? keepAliveSeconds * 1_000 * SILENT_INTERVALS : REPEAT_MS
-      const payload = await link.link.next(limitMs)
+      const silentAtMs = heardAtMs + keepAliveSeconds * 1_000 * SILENT_INTERVALS
+      const payload = await link.link.next(Math.max(0, Math.min(silentAtMs, repeatAtMs) - clock.now()))
       if (payload === ENDED || this.#closing.signal.aborted) return
+      const nowMs = clock.now()
       if (payload === 'timeout') {
-        if (isRegistered) return
+        if (nowMs < repeatAtMs) return
         link.send(registerPk(this.host.identity))
+        repeatAtMs = nowMs + REPEAT_MS
         continue
       }
+      heardAtMs = nowMs
       if (payload.length === 0) {
         link.link.send(payload)
         continue
@@ -99,8 +112,10 @@ export class ConnectionRegistrar implements Registrar {
         this.host.drawNewId()
         link.send(registerPk(this.host.identity))
       } else if (judged === 'ok') {
-        isRegistered = true
+        repeatAtMs = Number.POSITIVE_INFINITY
         this.host.statusChanged('online')
+      } else if (result === NOT_DEPLOYED) {
+        repeatAtMs = nowMs + (timesNotDeployed++ === 0 ? NOT_DEPLOYED_FIRST_REPEAT_MS : NOT_DEPLOYED_REPEAT_MS)
       }
       this.host.answered(result)
     }
