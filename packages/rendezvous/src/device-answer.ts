@@ -14,6 +14,8 @@ export interface AnswerFacts {
   readonly tm: number
   /** The relay that the device names, as the controller can reach it. */
   readonly relayServer: string
+  /** Not zero: the controller is to tell the server how long the session lives. */
+  readonly feedback: number
 }
 
 /**
@@ -28,6 +30,7 @@ export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFac
   }
   // A type without a name would be news to the controller; it then takes the type as unknown.
   if (sent.natType in rendezvous.NatType) response.natType = sent.natType
+  if (facts.feedback !== 0) response.feedback = facts.feedback
   if (facts.isUdp) response.isUdp = true
   if (sent.upnpPort !== 0) response.upnpPort = sent.upnpPort
   if (isPunchable(sent.socketAddrV6)) response.socketAddrV6 = sent.socketAddrV6
@@ -42,6 +45,7 @@ export function localAddressAnswer(local: rendezvous.LocalAddr, facts: AnswerFac
     relayServer: facts.relayServer,
     isLocal: true,
   }
+  if (facts.feedback !== 0) response.feedback = facts.feedback
   if (isPunchable(local.socketAddrV6)) response.socketAddrV6 = local.socketAddrV6
   return { punchHoleResponse: response }
 }
@@ -64,13 +68,12 @@ export function relayForInitiator(relay: string, { initiatorIsLan, lanRelay, nex
 /** RelayResponse on its way to the controller: the device's id becomes its signed identity, the handle is cleared. */
 export function relayAnswer(
   response: rendezvous.RelayResponse,
-  signedIdentity: Uint8Array,
-  relayServer: string,
+  { signedIdentity, relayServer, feedback }: Pick<AnswerFacts, 'signedIdentity' | 'relayServer' | 'feedback'>,
 ): OutgoingRendezvousMessage {
   // A pk that the device itself set is nobody's signature.
   const own = { id: null, pk: null }
   const identity = response.id ? { pk: response.version === '' ? NOTHING : signedIdentity } : {}
-  return { relayResponse: forwarded(response, { ...own, ...identity, socketAddr: NOTHING, relayServer }) }
+  return { relayResponse: forwarded(response, { ...own, ...identity, socketAddr: NOTHING, relayServer, feedback }) }
 }
 
 const NOTHING = new Uint8Array(0)

@@ -23,9 +23,15 @@ import { fetchLocalAddr, isPort, punchHole } from './punch-push.ts'
 import type { RendezvousSettings } from './settings.ts'
 import type { SignedIdentities } from './signed-identities.ts'
 import { UnprovenAnswers } from './unproven-answers.ts'
-import { type Question, type RandomUint32, WaitingInitiators } from './waiting-initiators.ts'
+import { type Ask, type Question, type RandomUint32, WaitingInitiators } from './waiting-initiators.ts'
 
 const { Failure } = rendezvous.PunchHoleResponse
+
+/**
+ * What a controller says and its device must not hear: what proves who the controller is concerns the server alone, and
+ * what it may do at the device only the server can say.
+ */
+const WITHHELD = { token: '', switchCode: '', controlPermissions: null, controlledContext: null }
 
 /** A request that is handed on to a device over UDP; the largest that stock clients send is far below. */
 const MAX_FORWARDED_BYTES = 1_400
@@ -112,7 +118,8 @@ export class Introducer {
     const kind = decision.ask === 'punch' ? 'punch' : 'local-address'
     const byUdp = kind === 'punch' && decision.needsTruePort && isPort(request.udpPort)
     const { needsTruePort } = decision
-    const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip })
+    const feedback = feedbackOf(initiator, request.token)
+    const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip, feedback })
     const message: OutgoingRendezvousMessage =
       kind === 'punch'
         ? { punchHole: punchHole(request, decision, handle) }
@@ -137,10 +144,11 @@ export class Introducer {
     const refuse = (refusal: Refusal) =>
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
     const compose = (found: Found) => {
-      const question = { kind: 'relay', needsTruePort: false, byUdp: false, deviceIp: found.ip } as const
+      const feedback = feedbackOf(initiator, request.token)
+      const question = { kind: 'relay', needsTruePort: false, byUdp: false, deviceIp: found.ip, feedback } as const
       const socketAddr = this.#ask(initiator, id, question)
       const relayServer = relays.translate(request.relayServer, found.ip)
-      const bytes = encodeRendezvous({ requestRelay: forwarded(request, { socketAddr, relayServer }) })
+      const bytes = encodeRendezvous({ requestRelay: forwarded(request, { ...WITHHELD, socketAddr, relayServer }) })
       if (bytes.length <= MAX_FORWARDED_BYTES) return { bytes, outcome: 'relay' } as const
       say('too_long', 'The request is too long')
       return undefined
@@ -185,7 +193,7 @@ export class Introducer {
     }
     counters.answers.delivered++
     const deliver = (signedIdentity: Uint8Array) => {
-      const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask.initiator)
+      const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask)
       if (outgoing) send(ask.initiator, outgoing)
     }
     const atHand = signed.peek(ask.id)
@@ -210,14 +218,15 @@ export class Introducer {
     { from, kind }: DeviceAnswer,
     message: RendezvousMessage,
     signedIdentity: Uint8Array,
-    initiator: ClientConnection,
+    { initiator, feedback }: Ask,
   ): OutgoingRendezvousMessage | undefined {
     const { random, relays } = this.parts
     const { ip } = initiator.remote
     const answer = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
     if (!answer) return undefined
     const relayServer = relays.translate(answer.relayServer, ip)
-    const facts = { signedIdentity, from, isUdp: kind === 'udp-punch-hole-sent', tm: random(), relayServer }
+    const isUdp = kind === 'udp-punch-hole-sent'
+    const facts = { signedIdentity, from, isUdp, tm: random(), relayServer, feedback }
     if (message.punchHoleSent) return punchHoleAnswer(message.punchHoleSent, facts)
     if (message.localAddr) return localAddressAnswer(message.localAddr, facts)
     if (!message.relayResponse) return undefined
@@ -226,13 +235,20 @@ export class Introducer {
       lanRelay: this.#lanRelay,
       nextRelay: () => relays.next(ip),
     })
-    return relayAnswer(message.relayResponse, signedIdentity, relay)
+    return relayAnswer(message.relayResponse, { ...facts, relayServer: relay })
   }
 
   #ask(initiator: ClientConnection, id: PeerId, question: Question): Uint8Array {
     return this.waiting.ask(initiator, id, question, this.parts.clock()).handle
   }
 }
+
+/**
+ * Controllers that are signed in tell the server how long a session lives, where it asks for that: those that can, over
+ * a connection that is encrypted or a WebSocket.
+ */
+const feedbackOf = (controller: ClientConnection, token: string): number =>
+  token !== '' && (controller.isEncrypted === true || controller.transport === 'websocket') ? 1 : 0
 
 const send = (connection: ClientConnection, message: OutgoingRendezvousMessage) =>
   connection.send(encodeRendezvous(message))

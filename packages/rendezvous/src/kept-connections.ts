@@ -22,6 +22,8 @@ export interface Kept {
   /** The device that is reached over it. */
   id: PeerId | undefined
   unansweredBeats: number
+  /** A controller keeps it, as long as its session lives. */
+  isSession: boolean
   readonly group: Set<Kept>
 }
 
@@ -43,6 +45,7 @@ export class KeptConnections {
   readonly #byId = new Map<PeerId, Kept>()
   readonly #groupMs: number
   #size = 0
+  #sessions = 0
   #made = 0
   #nextGroup = 0
   #turnedMs = Number.NaN
@@ -61,6 +64,11 @@ export class KeptConnections {
     return this.#byId.size
   }
 
+  /** Those of controllers whose sessions live. */
+  get sessions(): number {
+    return this.#sessions
+  }
+
   /** The connection stays open from now on, as long as its client answers. May be called twice. */
   keep(connection: Keeping): Kept {
     const before = connection[KEPT]
@@ -71,6 +79,7 @@ export class KeptConnections {
       name: `${connection.transport}-${++this.#made}`,
       id: undefined,
       unansweredBeats: 0,
+      isSession: false,
       group,
     }
     connection[KEPT] = kept
@@ -78,6 +87,13 @@ export class KeptConnections {
     this.#size++
     connection.keep()
     return kept
+  }
+
+  /** As `keep`, by a controller whose session lives. May be called twice. */
+  keepForSession(connection: Keeping): void {
+    const kept = this.keep(connection)
+    if (!kept.isSession) this.#sessions++
+    kept.isSession = true
   }
 
   /** Whether the connection is kept. */
@@ -122,6 +138,7 @@ export class KeptConnections {
     connection[KEPT] = undefined
     kept.group.delete(kept)
     this.#size--
+    if (kept.isSession) this.#sessions--
     if (kept.id !== undefined) this.#byId.delete(kept.id)
     return kept
   }

@@ -249,9 +249,10 @@ export class RendezvousServer {
       case 'registerPk':
         return this.#register(connection, message.registerPk)
       case 'hc':
-        // Of a controller, for as long as its session lasts.
-        this.kept.keep(connection)
-        return 'valid'
+        // Only clients that are signed in send it, and nothing is lost with it: it never crowds out others.
+        if (message.hc.token === '') return this.#end(connection)
+        this.kept.keepForSession(connection)
+        return 'invalid'
       default:
         if (message) return this.#end(connection)
         connection.close()

@@ -20,6 +20,8 @@ export interface Ask {
   /** When the controller asked last. */
   askedMs: number
   isAnswered: boolean
+  /** `feedback` of the answer, see `Question`. */
+  readonly feedback: number
   /** Whether the device was asked to punch by UDP, and has not answered by UDP since. */
   udp: 'not-asked' | 'awaited' | 'answered'
 }
@@ -32,6 +34,8 @@ export interface Question {
   /** The device is told a UDP port of the controller. */
   readonly byUdp: boolean
   readonly deviceIp: string
+  /** Not zero: the controller is to tell the server how long the session lives. */
+  readonly feedback: number
 }
 
 /**
@@ -93,7 +97,8 @@ export class WaitingInitiators {
   }
 
   /** Notes that a connection waits for a device and makes the handle; repeats get the same one. */
-  ask(initiator: Asking, id: PeerId, { kind, needsTruePort, byUdp, deviceIp }: Question, nowMs: number): Ask {
+  ask(initiator: Asking, id: PeerId, question: Question, nowMs: number): Ask {
+    const { kind, needsTruePort, byUdp, deviceIp, feedback } = question
     const udp = byUdp ? 'awaited' : 'not-asked'
     let asks = initiator[ASKS]
     if (!asks) {
@@ -119,7 +124,18 @@ export class WaitingInitiators {
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
     const handle = mangleAddress(address, this.random())
-    const ask: Ask = { id, kind, initiator, handle, address, deviceIp, askedMs: nowMs, isAnswered: false, udp }
+    const ask: Ask = {
+      id,
+      kind,
+      initiator,
+      handle,
+      address,
+      deviceIp,
+      askedMs: nowMs,
+      isAnswered: false,
+      feedback,
+      udp,
+    }
     const slot: Slot = { ask }
     asks.set(key, slot)
     this.#byHandle.set(keyOf(ask), slot)

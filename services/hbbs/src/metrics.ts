@@ -62,6 +62,11 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
   metrics.level({ name: 'tryst_devices', help: 'Devices in memory, silent ones included', read: () => presence.size })
   metrics.level({ name: 'tryst_devices_silent', help: 'Devices not heard of for 30 s', read: () => presence.silent })
   metrics.level({
+    name: 'tryst_live_sessions',
+    help: 'Sessions that their controllers, signed in to accounts, say to be alive by a connection to this node',
+    read: () => server.kept.sessions,
+  })
+  metrics.level({
     name: 'tryst_waiting_initiators',
     help: 'Controllers whose connection waits for an answer',
     read: () => introducer.waiting.size,
