@@ -40,7 +40,8 @@ export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFac
 /** LocalAddr on its way to the controller: the device's address in the network that both are in. */
 export function localAddressAnswer(local: rendezvous.LocalAddr, facts: AnswerFacts): OutgoingRendezvousMessage {
   const response: rendezvous.PunchHoleResponse.$Properties = {
-    socketAddr: local.localAddr,
+    // Nothing in this place would read as a failure.
+    socketAddr: local.localAddr.length > 0 ? local.localAddr : mangleAddress(facts.from, facts.tm),
     pk: local.version === '' ? NOTHING : facts.signedIdentity,
     relayServer: facts.relayServer,
     isLocal: true,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { rendezvous } from '@tryst/protocol'
+import { rendezvous, unmangleAddress } from '@tryst/protocol'
 import type { PeerId } from '../src/peer-identity.ts'
 import type { RendezvousSettings } from '../src/settings.ts'
 import { TestBench, TestConnection } from './test-bench.ts'
@@ -285,6 +285,31 @@ describe('a device that is reached over a connection', () => {
     const connection = await bench.device(ID, HOME, 'websocket')
     await bench.message(bench.connect(HOME, 50_001), punch)
     expect(connection.received.at(-1)?.punchHole).toBeDefined()
+  })
+
+  it('is told of controllers behind a proxy by an address with a port, and answers them with one', async () => {
+    const bench = new KeptBench()
+    const connection = await bench.device(ID, HOME, 'websocket')
+    const controller = bench.connect(CONTROLLER.ip, 0, 'websocket')
+    await bench.message(controller, punch)
+    const handle = connection.received.at(-1)?.punchHole?.socketAddr ?? new Uint8Array()
+    expect(unmangleAddress(handle)).toEqual({ ip: CONTROLLER.ip, port: expect.any(Number) })
+    expect(unmangleAddress(handle).port).not.toBe(0)
+    const punchHoleSent = { socketAddr: handle, id: ID, version: '1.4.9', relayServer: 'relay.example:21117' }
+    await bench.message(bench.connect(HOME, 0, 'websocket'), { punchHoleSent })
+    const { socketAddr } = controller.received.at(-1)?.punchHoleResponse ?? { socketAddr: new Uint8Array() }
+    expect(unmangleAddress(socketAddr)).toEqual({ ip: HOME, port: 0 })
+  })
+
+  it('has its own address said where it names no local one', async () => {
+    const bench = new KeptBench()
+    const connection = await bench.device()
+    const controller = bench.connect(HOME, 50_001)
+    await bench.message(controller, punch)
+    const handle = connection.received.at(-1)?.fetchLocalAddr?.socketAddr ?? new Uint8Array()
+    await bench.message(bench.connect(HOME, 41_000), { localAddr: { socketAddr: handle, id: ID, version: '1.4.9' } })
+    const { socketAddr } = controller.received.at(-1)?.punchHoleResponse ?? { socketAddr: new Uint8Array() }
+    expect(unmangleAddress(socketAddr)).toEqual({ ip: HOME, port: 41_000 })
   })
 
   it('is offline when it does not read what it is sent', async () => {
