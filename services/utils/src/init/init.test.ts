@@ -64,6 +64,14 @@ describe('init', () => {
     expect(output).not.toContain('Configuration text')
   })
 
+  it.each([
+    [{ PUBLIC_HOST: HOST }, `http://${HOST}:21114/`],
+    [{ PUBLIC_HOST: '2001:db8::7', PORT_BASE: '30000', PORT_API: '29998' }, 'http://[2001:db8::7]:29998/'],
+    [{}, 'http://ADDRESS-OF-THIS-MACHINE:21114/'],
+  ])('says where the status page is, with %j', async (env, url) => {
+    expect((await init(env)).output.split('\n')).toContain(`Status page: ${url}`)
+  })
+
   it('makes another certificate for another host, and before the old one ends', async () => {
     await init()
     const first = read('tls/fullchain.pem')

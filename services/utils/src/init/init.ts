@@ -4,7 +4,7 @@ import { KeyFileError, loadKeyPair, PUBLIC_KEY_FILE } from '@tryst/service'
 import type { CommandResult } from '../command-result.ts'
 import { placeGivenKeys } from './given-keys.ts'
 import { InitError } from './init-error.ts'
-import { portBase } from './port-plan.ts'
+import { DISTANCES, portBase } from './port-plan.ts'
 import { openRedisAccess } from './redis-access.ts'
 import { initReport } from './report.ts'
 import { openServerCertificate } from './server-certificate.ts'
@@ -82,7 +82,8 @@ async function setUp(folders: Folders, env: NodeJS.ProcessEnv, nowMs: number): P
   }
   const apiUrl = await apiUrlOf(folders.certificates, host, { env, nowMs, hints })
   if (folders.public !== undefined) tellApi(folders.public, key, apiUrl)
-  return initReport({ host, idPort, key, apiUrl, hints })
+  const pagePort = folders.public === undefined ? undefined : idPort + DISTANCES.PORT_API
+  return initReport({ host, idPort, key, apiUrl, pagePort, hints })
 }
 
 /** Clients that are told an API with https use WebSocket over TLS, so they must be able to trust the certificate. */

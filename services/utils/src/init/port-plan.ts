@@ -1,7 +1,7 @@
 import { InitError } from './init-error.ts'
 
 /** Each published port, by the variable that names it, and its distance from the ID server's, which clients assume. */
-const DISTANCES = {
+export const DISTANCES = {
   PORT_API: -2,
   PORT_NAT_TEST: -1,
   PORT_RELAY: 1,
