@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
-import { type Controller, type Device, type DeviceSession, echo } from '@tryst/client'
+import { type Controller, type Device, type DeviceOptions, type DeviceSession, echo } from '@tryst/client'
 import { Pulse } from '../src/cluster/pulse.ts'
 import { ComposeStack } from '../src/containers/compose-stack.ts'
 import { NO_ENGINE } from '../src/containers/engine.ts'
@@ -36,10 +36,11 @@ suite(`docker-compose.cluster.yml${NO_ENGINE === undefined ? '' : ` (skipped: ${
   afterEach(() => stack?.dismissGuests())
   afterAll(() => stack?.remove())
 
-  async function expectRelayedSession(): Promise<void> {
-    const device = await stack.device({ password: PASSWORD, mayListen: false })
+  async function expectRelayedSession(client: Pick<DeviceOptions, 'transport' | 'registration'> = {}): Promise<void> {
+    const device = await stack.device({ ...client, password: PASSWORD, mayListen: false })
     const accepted = new Promise<DeviceSession>((resolve) => device.once('session', resolve))
-    const ours = await (await stack.controller()).connect(device.id, { password: PASSWORD })
+    const { transport = 'tcp' } = client
+    const ours = await (await stack.controller({ transport })).connect(device.id, { password: PASSWORD })
     const theirs = await within('the device has a session', accepted)
     expect(ours.path).toBe('relay')
     const { forth, back } = await exchange(ours, theirs, 4 * MEBIBYTE)
@@ -51,6 +52,11 @@ suite(`docker-compose.cluster.yml${NO_ENGINE === undefined ? '' : ` (skipped: ${
     for (let i = 0; i < 4; i++) await expectRelayedSession()
     const logs = await Promise.all(['hbbr', 'hbbr-2'].map((service) => stack.logs(service)))
     expect(logs.map((log) => log.includes('got paired') || log.includes('got joined'))).toEqual([true, true])
+  })
+
+  it('relays sessions of WebSocket clients through HAProxy', async () => {
+    // By address clients find the relay's own port for WebSocket, which is HAProxy's.
+    await expectRelayedSession({ transport: 'websocket', registration: 'udp' })
   })
 
   it('shows relays the address of the client, and not that of HAProxy', async () => {
