@@ -41,6 +41,13 @@ export interface RendezvousEvents {
     from: Endpoint,
     refusal: { readonly why: ListingReason; readonly waits: boolean; readonly registeredFrom: string },
   ): void
+  /**
+   * Somebody with the uuid of a device has neither its key nor its address, and waits for the operator's word. For
+   * fail2ban: its form in the log is stable.
+   *
+   * @param registeredFrom where the device registered last; empty where that is not known
+   */
+  newKeyRefused(id: PeerId, from: Endpoint, registeredFrom: string): void
   /** For fail2ban: its form in the log is stable. */
   keyMismatch(id: string, from: Endpoint): void
   ipChanged(id: PeerId, fromIp: string, toIp: string): void

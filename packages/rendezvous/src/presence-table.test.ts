@@ -30,10 +30,32 @@ describe('PresenceTable', () => {
     expect(table.size).toBe(1)
   })
 
-  it('stores the time and the new port of a heartbeat from the same IP', () => {
+  it('stores the time of a heartbeat from where the device registered, and nothing of one from another port', () => {
     table.register(laptop, '203.0.113.7', 50_000, now)
-    expect(table.touch(laptop, '203.0.113.7', 50_001, now + 15_000)).toBe('refreshed')
+    expect(table.touch(laptop, '203.0.113.7', 50_000, now + 15_000)).toBe('refreshed')
+    expect(table.touch(laptop, '203.0.113.7', 50_001, now + 20_000)).toBe('moved')
+    expect(table.find(laptop, now)).toMatchObject({ port: 50_000, lastSeenMs: now + 15_000 })
+  })
+
+  it('takes a registration from another port for no move', () => {
+    table.register(laptop, '203.0.113.7', 50_000, now)
+    expect(table.register(laptop, '203.0.113.7', 50_001, now + 15_000)).toBe('refreshed')
     expect(table.find(laptop, now)).toMatchObject({ port: 50_001, lastSeenMs: now + 15_000 })
+  })
+
+  it('remembers what a device proved itself by as long as it is there, at its IP', () => {
+    table.register(laptop, '203.0.113.7', 50_000, now)
+    expect(table.isProven(laptop, '203.0.113.7', 0, now)).toBe(true)
+    table.prove(laptop, 7)
+    expect(table.isProven(laptop, '203.0.113.7', 7, now)).toBe(true)
+    expect(table.isProven(laptop, '203.0.113.7', 8, now)).toBe(false)
+    expect(table.isProven(laptop, '203.0.113.8', 7, now)).toBe(false)
+    expect(table.isProven(laptop, '203.0.113.7', 7, now + 30_000)).toBe(false)
+    table.register(laptop, '203.0.113.8', 50_000, now)
+    expect(table.isProven(laptop, '203.0.113.8', 7, now)).toBe(false)
+    table.hold(laptop, '203.0.113.8')
+    table.prove(laptop, 7)
+    expect(table.isProven(laptop, '203.0.113.8', 7, now)).toBe(false)
   })
 
   it.each([

@@ -34,7 +34,7 @@ export interface Presence {
 }
 
 /**
- * What a heartbeat changed. `unknown`, `moved` (it comes from another IP), `held` (the device is reached over a
+ * What a heartbeat changed. `unknown`, `moved` (it comes from another IP or port), `held` (the device is reached over a
  * connection): nothing was stored, the device has to register. `refreshed`: stored, an ordinary heartbeat. `returned`:
  * stored, and the device had been reported silent before, so it has to be claimed anew.
  */
@@ -51,6 +51,8 @@ const PRESENT = 0
 const SILENT = 1
 /** Online until it is removed: its time never comes. */
 const HELD = 2
+/** No proof has this value. */
+const UNPROVEN = 0
 
 /**
  * The devices that this node hears from, in its memory only. One row per device, in columns of numbers: a Map of
@@ -93,7 +95,7 @@ export class PresenceTable {
     }
     const state = states[row]
     if (state === HELD) return 'held'
-    ports[row] = port
+    if (ports[row] !== port) return 'moved'
     lastSeenMs[row] = nowMs
     if (state === PRESENT) return 'refreshed'
     states[row] = PRESENT
@@ -103,6 +105,9 @@ export class PresenceTable {
 
   /** An accepted registration. `ip` in plain form. */
   register(id: PeerId, ip: string, port: number, nowMs: number): RegisterOutcome {
+    const row = this.#rows.find(id)
+    if (row !== NO_ROW && this.#columns.states[row] !== HELD && this.#ipOfRow(row) === ip)
+      this.#columns.ports[row] = port
     const touched = this.touch(id, ip, port, nowMs)
     if (touched === 'refreshed' || touched === 'returned') return touched
     if (touched === 'unknown' && this.#rows.size >= this.#maxPeers) return 'full'
@@ -118,6 +123,19 @@ export class PresenceTable {
     this.#add(id, ip, 0, Number.POSITIVE_INFINITY)
     this.#columns.states[this.#rows.find(id)] = HELD
     return 'held'
+  }
+
+  /** What the device has proved itself by, as a number; 0: nothing is known. */
+  prove(id: PeerId, proof: number): void {
+    const row = this.#rows.find(id)
+    if (row !== NO_ROW) this.#columns.proofs[row] = proof
+  }
+
+  /** Whether this is the device that is online here over UDP, at the same IP: nobody else has to be asked. */
+  isProven(id: PeerId, ip: string, proof: number, nowMs: number): boolean {
+    const row = this.#rows.find(id)
+    if (row === NO_ROW || this.#columns.proofs[row] !== proof || this.#columns.states[row] !== PRESENT) return false
+    return this.#isOnlineRow(row, nowMs) && this.#ipOfRow(row) === ip
   }
 
   find(id: PeerId, nowMs: number): Presence | undefined {
@@ -247,6 +265,7 @@ export class PresenceTable {
     this.#columns.ips[row] = packed
     this.#columns.ports[row] = port
     this.#columns.lastSeenMs[row] = nowMs
+    this.#columns.proofs[row] = UNPROVEN
     this.#columns.states[row] = PRESENT
   }
 
@@ -264,7 +283,9 @@ export class PresenceTable {
       if (id === undefined) continue
       const ip = otherIps.get(row) ?? unpackIpv4(before.ips[row] ?? NOT_IPV4)
       this.#add(id, ip, before.ports[row] ?? 0, before.lastSeenMs[row] ?? 0)
-      this.#columns.states[this.#rows.find(id)] = before.states[row] ?? PRESENT
+      const moved = this.#rows.find(id)
+      this.#columns.states[moved] = before.states[row] ?? PRESENT
+      this.#columns.proofs[moved] = before.proofs[row] ?? UNPROVEN
     }
   }
 }
@@ -282,6 +303,8 @@ class Columns {
   readonly ips: Int32Array
   readonly ports: Uint16Array
   readonly lastSeenMs: Float64Array
+  /** What each proved itself by. */
+  readonly proofs: Float64Array
   readonly states: Uint8Array
 
   constructor(length: number) {
@@ -289,6 +312,7 @@ class Columns {
     this.ips = new Int32Array(length)
     this.ports = new Uint16Array(length)
     this.lastSeenMs = new Float64Array(length)
+    this.proofs = new Float64Array(length)
     this.states = new Uint8Array(length)
   }
 
@@ -297,6 +321,7 @@ class Columns {
     larger.ips.set(this.ips)
     larger.ports.set(this.ports)
     larger.lastSeenMs.set(this.lastSeenMs)
+    larger.proofs.set(this.proofs)
     larger.states.set(this.states)
     return larger
   }

@@ -37,12 +37,14 @@ export type RegistrationDecision =
   | 'move'
   /** The device itself, from its stored address, with another key. */
   | 'change-key'
-  /** Another device has the id, or somebody pretends to be this one. */
+  /** Its uuid, but neither its key nor its address: the device set up anew somewhere else, or somebody who pretends. */
+  | 'new-key-from-elsewhere'
+  /** Another device has the id. */
   | 'uuid-mismatch'
 
 /**
- * A stored uuid never changes. The same uuid with both another key and another address is somebody else: the uuid is
- * no secret.
+ * A stored uuid never changes. It is no secret: whoever has it with both another key and another address needs the
+ * operator's word, and is not told to throw the id away.
  *
  * @param stored what the store has for the id
  */
@@ -54,7 +56,7 @@ export function decideRegisterPk(
   if (!sameBytes(stored.uuid, uuid)) return 'uuid-mismatch'
   const sameIp = stored.ip === ip
   if (sameBytes(stored.publicKey, publicKey)) return sameIp ? 'confirm' : 'move'
-  return sameIp ? 'change-key' : 'uuid-mismatch'
+  return sameIp ? 'change-key' : 'new-key-from-elsewhere'
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,6 +4,7 @@ import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
 import type { ListingReason } from './device-access.ts'
 import type { DeviceChannel } from './device-channel.ts'
+import { DeviceProofs } from './device-proofs.ts'
 import type { DevicePlaces } from './device-places.ts'
 import type { RendezvousEvents } from './events.ts'
 import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
@@ -59,6 +60,7 @@ type Applicant = Registration & { readonly id: PeerId }
 
 /** Registrations, and heartbeats over UDP (docs/protocol.md, registration). */
 export class Registrar {
+  readonly #proofs = new DeviceProofs()
   #pending = 0
   readonly #answers: Readonly<Record<DeviceChannel['kind'], ReadonlyMap<RegisterPkResult, Uint8Array>>>
 
@@ -95,7 +97,7 @@ export class Registrar {
     if (outcome === 'moved') {
       const before = presence.find(id, clock())?.ip ?? ''
       if (!isLoopback(ip)) {
-        events.ipChanged(id, before, ip)
+        if (before !== ip) events.ipChanged(id, before, ip)
         counters.keysRequested++
         datagrams.send(KEY_WANTED, ip, port)
         return
@@ -149,6 +151,10 @@ export class Registrar {
     }
     if (form === 'uuid-mismatch') return mismatch()
     if (form === 'invalid') return answer('invalid', Result.INVALID_ID_FORMAT)
+    const applicant = registration as Applicant
+    const proof = this.#proofs.of(applicant)
+    if (channel.kind === 'datagram' && this.parts.presence.isProven(applicant.id, ip, proof, clock()))
+      return answer(this.#online(applicant, from, channel, 'confirmed'), Result.OK)
     if (!limiter.admitLookup({ ip, port, uuid }, clock())) {
       events.limitHit('lookups-per-minute', ip)
       return answer('too_many_lookups', Result.TOO_FREQUENT)
@@ -158,7 +164,7 @@ export class Registrar {
       return answer('busy', Result.SERVER_ERROR)
     }
     this.#pending++
-    this.#store(registration as Applicant, from, channel)
+    this.#store(applicant, from, channel)
       .then((outcome) => {
         switch (outcome) {
           case 'uuid_mismatch':
@@ -204,7 +210,7 @@ export class Registrar {
         case 'uuid-mismatch':
           return this.#somebodyElse(registration, from, stored)
         case 'confirm':
-          return this.#online(id, from, channel, 'confirmed')
+          return this.#online(registration, from, channel, 'confirmed')
         case 'create': {
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
           const refusal = admissions.isOpen ? undefined : await this.#review(registration, from, 'new-device')
@@ -216,21 +222,27 @@ export class Registrar {
           }
           const created = await identities.create({ id, uuid, publicKey, ip })
           if (created.created && !admissions.isOpen) admissions.settled(registration)
-          if (created.created) return this.#online(id, from, channel, 'created')
+          if (created.created) return this.#online(registration, from, channel, 'created')
           stored = created.identity
           break
         }
         case 'move':
-        case 'change-key': {
+        case 'change-key':
+        case 'new-key-from-elsewhere': {
+          const current = stored as FoundIdentity
+          const isFromElsewhere = decision === 'new-key-from-elsewhere'
+          if (isFromElsewhere && current.standing !== 'certain') return this.#somebodyElse(registration, from, stored)
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
-          if (decision === 'change-key' && !limiter.admitKeyChange(id, clock())) {
+          const refusal = isFromElsewhere ? await this.#review(registration, from, 'key-changed', current) : undefined
+          if (refusal) return refusal
+          if (decision !== 'move' && !limiter.admitKeyChange(id, clock())) {
             events.limitHit('key-changes', ip)
             return 'too_many_key_changes'
           }
-          const current = stored as FoundIdentity
           if (await identities.update(current, { publicKey, ip })) {
-            if (decision === 'change-key') signed.forget(id)
-            return this.#online(id, from, channel, decision === 'move' ? 'moved' : 'key_changed')
+            if (isFromElsewhere) admissions.settled(registration)
+            if (decision !== 'move') signed.forget(id)
+            return this.#online(registration, from, channel, decision === 'move' ? 'moved' : 'key_changed')
           }
           stored = await identities.find(id)
           break
@@ -259,7 +271,8 @@ export class Registrar {
     if (admission === 'admitted') return undefined
     if (admission === 'too-many') return 'too_many_new_ids'
     const waits = admission === 'waiting'
-    events.notAdmitted(id, from, { why, waits, registeredFrom: stored?.ip ?? '' })
+    if (why === 'key-changed') events.newKeyRefused(id, from, stored?.ip ?? '')
+    else events.notAdmitted(id, from, { why, waits, registeredFrom: '' })
     return waits ? 'waits_for_approval' : 'not_admitted'
   }
 
@@ -273,12 +286,13 @@ export class Registrar {
 
   /** What had to be stored is stored: the device is online at this address. */
   #online(
-    id: PeerId,
+    applicant: Applicant,
     { ip, port }: Endpoint,
     channel: DeviceChannel,
     how: 'confirmed' | 'created' | 'moved' | 'key_changed',
   ): RegistrationOutcome {
     const { presence, places, events, ipChanges, clock } = this.parts
+    const { id } = applicant
     const before = presence.find(id, clock())?.ip
     const change = places.settle(id, { ip, port }, channel)
     if (change === 'gone') return 'connection_closed'
@@ -286,6 +300,7 @@ export class Registrar {
       events.limitHit('devices', ip)
       return 'table_full'
     }
+    presence.prove(id, this.#proofs.of(applicant))
     if (how !== 'confirmed') events.registered(id, { ip, port }, how)
     if (how === 'moved' || (before !== undefined && before !== ip)) ipChanges.note(id, ip, clock())
     return how

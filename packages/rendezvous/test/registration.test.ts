@@ -12,7 +12,6 @@ describe('registration over UDP', () => {
     expect(await bench.heartbeat('123456789', HOME)).toBe(true)
     expect(await bench.register('123456789', HOME)).toBe(Result.OK)
     expect(await bench.heartbeat('123456789', HOME)).toBe(false)
-    expect(await bench.heartbeat('123456789', HOME, 2000)).toBe(false)
   })
 
   it('is online at once after RegisterPk when a restart finds the device known', async () => {
@@ -58,7 +57,7 @@ describe('registration over UDP', () => {
       const stored = bench.identities.rows.get(id as never)
       expect(Buffer.from(stored?.uuid ?? []).toString()).toBe(`uuid ${id}`)
       expect([...(stored?.publicKey ?? [])]).toEqual(new Array(32).fill(i + 1))
-      expect(await bench.heartbeat(id, HOME)).toBe(false)
+      expect(await bench.heartbeat(id, HOME, 1000 + i)).toBe(false)
     }
   })
 
@@ -75,8 +74,82 @@ describe('registration over UDP', () => {
   it('accepts another key from the stored IP only', async () => {
     const bench = new TestBench()
     await bench.register('123456789', HOME)
-    expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.UUID_MISMATCH)
+    expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.NOT_DEPLOYED)
     expect(await bench.register('123456789', HOME, { key: 2 })).toBe(Result.OK)
+  })
+
+  it('lets a new key from elsewhere wait for the operator, as often as it asks, and never throws the id away', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    for (let times = 0; times < 5; times++) {
+      expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.NOT_DEPLOYED)
+      bench.nowMs += 30_000
+    }
+    const [listed] = await bench.access.listed()
+    const refusal = `newKeyRefused 123456789 ${ELSEWHERE}:1000 ${HOME}`
+    expect(bench.events.filter((event) => event === refusal)).toHaveLength(5)
+    expect(listed).toMatchObject({ id: '123456789', why: 'key-changed', state: 'pending', ip: ELSEWHERE })
+    expect(bench.identities.rows.get('123456789' as never)?.publicKey[0]).toBe(1)
+    await bench.access.decide(listed as never, 'approved', bench.nowMs)
+    expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.OK)
+    expect(bench.identities.rows.get('123456789' as never)?.publicKey[0]).toBe(2)
+    expect(await bench.register('123456789', HOME, { key: 1 })).toBe(Result.NOT_DEPLOYED)
+  })
+
+  it('asks again later where the store is not sure of the key', async () => {
+    const bench = new TestBench()
+    await bench.register('123456789', HOME)
+    bench.identities.standing = 'uncertain'
+    expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.SERVER_ERROR)
+    expect(await bench.access.listed()).toEqual([])
+  })
+
+  describe('from another address than the one that the device registered at', () => {
+    const push = (bench: TestBench) => {
+      bench.sent.length = 0
+      return { punched: bench.server.presence.find('123456789' as never, bench.nowMs) }
+    }
+
+    it.each([
+      ['another IP', ELSEWHERE, 1000],
+      ['another port', HOME, 2000],
+    ])('a heartbeat moves nothing: %s', async (_, ip, port) => {
+      const bench = new TestBench()
+      await bench.register('123456789', HOME)
+      bench.nowMs += 5_000
+      expect(await bench.heartbeat('123456789', ip, port)).toBe(true)
+      expect(push(bench).punched).toMatchObject({ ip: HOME, port: 1000, lastSeenMs: bench.nowMs - 5_000 })
+      expect(await bench.register('123456789', ip, { port, uuid: 'another' })).toBe(Result.UUID_MISMATCH)
+      expect(push(bench).punched).toMatchObject({ ip: HOME, port: 1000 })
+      bench.nowMs += 30_000
+      expect(await bench.register('123456789', ip, { port })).toBe(Result.OK)
+      expect(push(bench).punched).toMatchObject({ ip, port, online: true })
+    })
+
+    it('a device whose router draws a port for every packet stays online, without the store', async () => {
+      const bench = new TestBench()
+      await bench.register('123456789', HOME)
+      bench.identities.failing = true
+      for (let port = 2_000; port < 2_200; port += 2) {
+        bench.nowMs += 15_000
+        expect(await bench.heartbeat('123456789', HOME, port)).toBe(true)
+        expect(bench.server.presence.isOnline('123456789' as never, bench.nowMs)).toBe(true)
+        expect(await bench.register('123456789', HOME, { port: port + 1 })).toBe(Result.OK)
+        expect(push(bench).punched).toMatchObject({ port: port + 1, lastSeenMs: bench.nowMs })
+      }
+      expect(bench.events.filter((event) => event.startsWith('ipChanged'))).toEqual([])
+    })
+
+    it('only the device itself is spared a look at the store', async () => {
+      const bench = new TestBench()
+      await bench.register('123456789', HOME)
+      bench.identities.failing = true
+      for (const other of [{ uuid: 'another' }, { key: 2 }])
+        expect(await bench.register('123456789', HOME, { port: 2000, ...other })).toBe(Result.SERVER_ERROR)
+      expect(await bench.register('123456789', ELSEWHERE)).toBe(Result.SERVER_ERROR)
+      bench.nowMs += 30_000
+      expect(await bench.register('123456789', HOME)).toBe(Result.SERVER_ERROR)
+    })
   })
 
   it('slows down changes of a key: three in a row, the next after 7 s', async () => {
@@ -110,7 +183,10 @@ describe('registration over UDP', () => {
 
   it('stops looking up after 2,000 registrations of one address in a minute', async () => {
     const bench = new TestBench()
-    for (let i = 0; i < 2_000; i++) await bench.register('123456789', HOME)
+    for (let i = 0; i < 2_000; i++) {
+      await bench.register('123456789', HOME)
+      bench.server.presence.remove('123456789' as never)
+    }
     expect(await bench.register('123456789', HOME)).toBe(Result.TOO_FREQUENT)
     expect(await bench.register('123456780', ELSEWHERE)).toBe(Result.OK)
     expect(bench.events).toContain(`limitHit lookups-per-minute ${HOME}`)

@@ -317,7 +317,7 @@ describe('a node that is cut off from what the others still have', () => {
     bench.nowMs += 30_000
     bench.server.sweep()
     cluster.isCutOff = false
-    expect(await bench.heartbeat(ID, DEVICE)).toBe(false)
+    expect(await bench.heartbeat(ID, DEVICE, 7000)).toBe(false)
     expect(cluster.asked).toEqual([`release ${ID}`, `claim ${ID} ${DEVICE}`])
   })
 

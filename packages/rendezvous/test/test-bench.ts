@@ -165,6 +165,7 @@ export class TestBench {
       registered: note('registered'),
       uuidMismatch: note('uuidMismatch'),
       identityContradicted: (...details) => void this.contradictions.push(details),
+      newKeyRefused: (id, { ip, port }, before) => void this.events.push(`newKeyRefused ${id} ${ip}:${port} ${before}`),
       notAdmitted: note('notAdmitted'),
       keyMismatch: note('keyMismatch'),
       ipChanged: note('ipChanged'),

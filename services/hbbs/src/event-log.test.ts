@@ -22,6 +22,16 @@ describe('the log of events', () => {
     ])
   })
 
+  it('keeps the form of a refused key, with both addresses', () => {
+    const { events, lines } = eventLog()
+    events.newKeyRefused('123456789' as PeerId, { ip: '203.0.113.7', port: 50_000 }, '198.51.100.4')
+    events.newKeyRefused('a b' as PeerId, { ip: '2001:db8::7', port: 50_000 }, '')
+    expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+      ['warn', 'New key refused from 203.0.113.7:50000 for peer 123456789 - registered from 198.51.100.4'],
+      ['warn', 'New key refused from [2001:db8::7]:50000 for peer a?b - registered from nowhere known'],
+    ])
+  })
+
   it('names both sides of a contradiction, each id once a minute', () => {
     const { events, lines } = eventLog()
     const side = (ip: string) => ({ ip, uuid: new TextEncoder().encode(`uuid\n${ip}`), publicKey: new Uint8Array(32) })

@@ -79,6 +79,13 @@ export class EventLog implements RendezvousEvents {
   }
 
   /** Its form is stable: docs/operating.md, fail2ban. */
+  newKeyRefused: RendezvousEvents['newKeyRefused'] = (id, from, registeredFrom) =>
+    this.log.warn(
+      { remedy: 'look at tryst devices list, then approve or refuse it' },
+      `New key refused from ${formatEndpoint(from)} for peer ${printable(id)} - registered from ${registeredFrom || 'nowhere known'}`,
+    )
+
+  /** Its form is stable: docs/operating.md, fail2ban. */
   keyMismatch: RendezvousEvents['keyMismatch'] = (id, from) =>
     this.log.warn(`Authentication failed from ${formatEndpoint(from)} for peer ${printable(id)} - invalid key`)
 
