@@ -165,6 +165,8 @@ const SILENT: RendezvousEvents = {
   registered: ignore,
   uuidMismatch: ignore,
   identityContradicted: ignore,
+  notAdmitted: ignore,
+  controlRefused: ignore,
   keyMismatch: ignore,
   ipChanged: ignore,
   serverListUpdated: ignore,

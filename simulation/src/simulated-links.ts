@@ -35,6 +35,8 @@ export class SimulatedLinks {
       answer: (target, answer) => ask(target, (answers) => answers.answer(answer)),
       ticketFor: (target, uuid) => ask(target, (answers) => answers.ticketFor(uuid)),
       hasStore: (target) => ask(target, (answers) => answers.hasStore()),
+      hasDeviceInNetwork: (target, ip) => ask(target, (answers) => answers.hasDeviceInNetwork(ip)),
+      dismiss: (target, id) => ask(target, (answers) => answers.dismiss(id)),
       recall: (target, id) => ask(target, (answers) => answers.recall(id)),
     }
   }

@@ -38,6 +38,11 @@ function answerKnown(frame: link.Frame.$Properties, node: NodeQuestions): Answer
   if (frame.ticketFor) return { ticket: { device: node.ticketFor(frame.ticketFor.uuid ?? '') ?? '' } }
   if (frame.hasStore) return { yesNo: { yes: node.hasStore() } }
   if (frame.identityOf) return { identity: node.recall(asPeerId(frame.identityOf.id ?? '')) ?? {} }
+  if (frame.hasDevice) return { yesNo: { yes: node.hasDeviceInNetwork(frame.hasDevice.ip ?? '') } }
+  if (frame.dismiss) {
+    node.dismiss(asPeerId(frame.dismiss.id ?? ''))
+    return DONE
+  }
   if (frame.alive) return DONE
   return NOT_UNDERSTOOD
 }

@@ -5,7 +5,16 @@ import type { RecalledIdentity } from './node-questions.ts'
 /** One question, without its number. */
 export type Question = Pick<
   link.Frame.$Properties,
-  'alive' | 'push' | 'forget' | 'holds' | 'deviceAnswer' | 'ticketFor' | 'hasStore' | 'identityOf'
+  | 'alive'
+  | 'push'
+  | 'forget'
+  | 'holds'
+  | 'deviceAnswer'
+  | 'ticketFor'
+  | 'hasStore'
+  | 'identityOf'
+  | 'hasDevice'
+  | 'dismiss'
 >
 /** One answer, without the number of its question. */
 export type Answer = Omit<link.Frame.$Properties, 'question' | 'answer' | keyof Question>

@@ -119,6 +119,16 @@ export class NodeLinks {
     return decodeIdentity(known(node, (await this.#ask(node, { identityOf: { id } })).identity))
   }
 
+  /** Whether a device is online on the node at this address, for IPv6 in its /64. */
+  async hasDeviceInNetwork(node: LinkTarget, ip: string): Promise<boolean> {
+    return known(node, (await this.#ask(node, { hasDevice: { ip } })).yesNo).yes ?? false
+  }
+
+  /** The device was removed or has another id. */
+  async dismiss(node: LinkTarget, id: PeerId): Promise<void> {
+    known(node, (await this.#ask(node, { dismiss: { id } })).done)
+  }
+
   /**
    * A connection of its own to a half that waits on another node: what is written arrives there as it is, one direction
    * may end before the other, a slow reader holds the writer back. It is paused and belongs to the caller.

@@ -33,6 +33,10 @@ export interface NodeQuestions {
   hasStore(): boolean
   /** What this node remembers of a device that the shared store can't be asked about. */
   recall(id: PeerId): RecalledIdentity | undefined
+  /** Whether a device is online on this node at this address, for IPv6 in its /64. */
+  hasDeviceInNetwork(ip: string): boolean
+  /** The device was removed or has another id. */
+  dismiss(id: PeerId): void
 }
 
 /** The half of a session that a stream is for. */

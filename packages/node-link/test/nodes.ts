@@ -22,6 +22,8 @@ export const questions = (given: Partial<NodeQuestions> = {}): NodeQuestions => 
   ticketFor: () => undefined,
   recall: () => undefined,
   hasStore: () => true,
+  hasDeviceInNetwork: () => false,
+  dismiss: () => undefined,
   ...given,
 })
 

@@ -12,6 +12,7 @@ afterEach(closeNodes)
 describe('questions between nodes', () => {
   it('are answered by the node that they are put to', async () => {
     const seen: unknown[] = []
+    const dismissed: PeerId[] = []
     const remembered = {
       ...{ guid: bytes('guid'), uuid: bytes('uuid'), publicKey: bytes('key'), ip: '192.0.2.7' },
       ...{ version: Date.now() * 1_000, createdMs: Date.now() },
@@ -31,6 +32,8 @@ describe('questions between nodes', () => {
         ticketFor: (uuid) => (uuid === 'known' ? 'device' : undefined),
         recall: (device) => (device === '7' ? remembered : undefined),
         hasStore: () => false,
+        hasDeviceInNetwork: (ip) => ip === '192.0.2.7',
+        dismiss: (device) => void dismissed.push(device),
       },
     })
     const { links } = await startNode()
@@ -66,6 +69,10 @@ describe('questions between nodes', () => {
     expect(await links.recall(b.target, id('7'))).toEqual(remembered)
     expect(await links.recall(b.target, id('8'))).toBeUndefined()
     expect(await links.hasStore(b.target)).toBe(false)
+    expect(await links.hasDeviceInNetwork(b.target, '192.0.2.7')).toBe(true)
+    expect(await links.hasDeviceInNetwork(b.target, '192.0.2.8')).toBe(false)
+    await links.dismiss(b.target, id('9'))
+    expect(dismissed).toEqual(['9'])
   })
 
   it('go over one connection, whoever opened it', async () => {

@@ -35,6 +35,10 @@ export interface LocalNode {
   answer(answer: DeviceAnswer): Promise<boolean>
   /** The device that a relayed session was introduced for by this node within the last minute. */
   ticketFor(uuid: string): PeerId | undefined
+  /** The device was removed or has another id: it is not here any more until it registers anew. */
+  dismiss(id: PeerId): void
+  /** Whether a device is online here at this address, for IPv6 in its /64. */
+  hasDeviceInNetwork(ip: string): boolean
 }
 
 /** Where a device is: the node that hears it, and from which IP. */
@@ -84,8 +88,20 @@ export interface Cluster {
    */
   awaitAnswers(initiatorIp: string): Promise<void> | undefined
 
+  /** The device was removed or has another id: whichever other node holds it drops it. */
+  dismiss(id: PeerId): Promise<void>
+
+  /** Whether a device is online on another node at this address, for IPv6 in its /64. */
+  hasDeviceInNetwork(ip: string): Promise<boolean>
+
   /** Hands an answer to whichever other node the initiator waits on. False when it waits on none. */
   answer(answer: DeviceAnswer): Promise<boolean>
+
+  /**
+   * This node holds no devices from now on: for the others those that it held are offline at once, until they come to
+   * another node. Initiators that wait here still get what arrives elsewhere. May be called twice; does not reject.
+   */
+  retire(): Promise<void>
 
   /** Stops taking part; devices held here are offline for the others. May be called twice. */
   leave(): Promise<void>

@@ -31,6 +31,7 @@ export const REQUEST_OUTCOMES = [
   'key_mismatch',
   'unknown_id',
   'offline',
+  'not_allowed',
   'too_long',
   'too_many',
   'store_unavailable',

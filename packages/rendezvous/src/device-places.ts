@@ -27,6 +27,7 @@ const SWEEP_ROWS = 20_000
  */
 export class DevicePlaces {
   #datagrams: DatagramPort = { send() {} }
+  #isRetired = false
 
   constructor(private readonly parts: DevicePlacesParts) {}
 
@@ -60,9 +61,37 @@ export class DevicePlaces {
     kept.part(id)
   }
 
+  /** The device is not to be reached until it registers anew. */
+  dismiss(id: PeerId): void {
+    const { presence, kept } = this.parts
+    const via = kept.of(id)
+    if (!presence.remove(id)) return
+    kept.part(id)
+    this.#release(id, via)
+  }
+
+  /** No device is here any more; those on connections may still answer what they were asked. Settles when the others know. */
+  retire(): Promise<void> {
+    this.#isRetired = true
+    return this.parts.cluster.retire()
+  }
+
+  /** The IP that the device is heard from. */
+  holds(id: PeerId): string | undefined {
+    const here = this.#isRetired ? undefined : this.parts.presence.find(id, this.parts.clock())
+    return here?.online ? here.ip : undefined
+  }
+
+  /** The devices that are online here. */
+  *online(): Generator<{ readonly id: PeerId; readonly ip: string }> {
+    if (!this.#isRetired) yield* this.parts.presence.online(this.parts.clock)
+  }
+
   /** Tells the device something. */
   push(id: PeerId, message: Uint8Array): PushOutcome {
     const { presence, kept, clock } = this.parts
+    // What was heard here until a moment ago is nowhere now.
+    if (this.#isRetired) return presence.find(id, clock()) ? 'silent' : 'not-mine'
     const over = kept.of(id)
     if (over) return kept.push(over, message) ? 'pushed' : 'silent'
     const here = presence.find(id, clock())

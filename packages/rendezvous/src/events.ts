@@ -1,4 +1,5 @@
 import type { Endpoint } from '@tryst/protocol'
+import type { ControlDecision } from './control-access.ts'
 import type { ListingReason } from './device-access.ts'
 import type { PeerId } from './peer-identity.ts'
 
@@ -41,6 +42,8 @@ export interface RendezvousEvents {
     from: Endpoint,
     refusal: { readonly why: ListingReason; readonly waits: boolean; readonly registeredFrom: string },
   ): void
+  /** Somebody with the right key may not ask for devices. */
+  controlRefused(id: string, from: Endpoint, why: Exclude<ControlDecision, 'allowed'>): void
   /**
    * Somebody with the uuid of a device has neither its key nor its address, and waits for the operator's word. For
    * fail2ban: its form in the log is stable.

@@ -3,6 +3,14 @@ export { hostOf, RelayChooser, withPort } from './choose-relay.ts'
 export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './cluster.ts'
 export type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 export {
+  CONTROL_RULES,
+  type ControlAccount,
+  type ControlAccounts,
+  type ControlDecision,
+  type ControlRule,
+  decideControl,
+} from './control-access.ts'
+export {
   ANSWER_OUTCOMES,
   Counters,
   DROP_REASONS,

@@ -9,10 +9,13 @@ import type { RelayChooser } from './choose-relay.ts'
 import { withPort } from './choose-relay.ts'
 import type { Cluster, DeviceAnswer } from './cluster.ts'
 import type { ClientConnection, Clock } from './connection.ts'
+import { CONTROL_REFUSALS } from './control-access.ts'
+import type { ControlGate } from './control-gate.ts'
 import type { Counters, RequestOutcome } from './counters.ts'
 import { localAddressAnswer, punchHoleAnswer, relayAnswer, relayForInitiator } from './device-answer.ts'
 import type { DeviceRequests, Found, Refusal } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
+import { StoreUnavailableError } from './identity-store.ts'
 import type { IssuedTickets } from './issued-tickets.ts'
 import { isExpectedKey, keyMismatchText } from './key-check.ts'
 import { lanMatcher } from './lan.ts'
@@ -46,6 +49,7 @@ export interface IntroducerParts {
   readonly signed: SignedIdentities
   readonly relays: RelayChooser
   readonly tickets: IssuedTickets
+  readonly gate: ControlGate
   readonly punchLog: PunchLog
   readonly counters: Counters
   readonly events: RendezvousEvents
@@ -91,6 +95,15 @@ export class Introducer {
       const otherFailure = keyMismatchText(settings.expectedKey ?? '')
       return send(initiator, { punchHoleResponse: { failure: Failure.LICENSE_MISMATCH, otherFailure } })
     }
+    if (this.parts.gate.isOpen) return this.#punch(initiator, request)
+    this.#admit(initiator, request, {
+      refuse: (otherFailure) => send(initiator, { punchHoleResponse: { otherFailure } }),
+      proceed: () => this.#punch(initiator, request),
+    })
+  }
+
+  #punch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest): void {
+    const { counters } = this.parts
     const id = request.id as PeerId
     const refuse = (refusal: Refusal) => {
       counters.requests[refusal]++
@@ -116,8 +129,9 @@ export class Introducer {
       lanRelay: this.#lanRelay ?? '',
     })
     const kind = decision.ask === 'punch' ? 'punch' : 'local-address'
-    const byUdp = kind === 'punch' && decision.needsTruePort && isPort(request.udpPort)
-    const { needsTruePort } = decision
+    // Behind a proxy nobody knows it.
+    const needsTruePort = decision.needsTruePort && remote.port !== 0
+    const byUdp = kind === 'punch' && needsTruePort && isPort(request.udpPort)
     const feedback = feedbackOf(initiator, request.token)
     const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip, feedback })
     const message: OutgoingRendezvousMessage =
@@ -129,17 +143,23 @@ export class Introducer {
 
   /** RequestRelay of a controller; refused in words at once where the reference would let it wait for 18 s. */
   relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
-    const { settings, counters, events, relays } = this.parts
+    const { settings, events } = this.parts
     if (this.#draining) return initiator.close()
-    const say = (outcome: RequestOutcome, refuseReason: string) => {
-      counters.requests[outcome]++
-      send(initiator, { relayResponse: { refuseReason } })
-    }
     // Clients name the key only towards the relay; one that is named here has to be right.
     if (request.licenceKey !== '' && !isExpectedKey(settings.expectedKey, request.licenceKey)) {
       events.keyMismatch(request.id, initiator.remote)
-      return say('key_mismatch', keyMismatchText(settings.expectedKey ?? ''))
+      return this.#refuseRelay(initiator, 'key_mismatch', keyMismatchText(settings.expectedKey ?? ''))
     }
+    if (this.parts.gate.isOpen) return this.#relay(initiator, request)
+    this.#admit(initiator, request, {
+      refuse: (refuseReason) => send(initiator, { relayResponse: { refuseReason } }),
+      proceed: () => this.#relay(initiator, request),
+    })
+  }
+
+  #relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
+    const { relays } = this.parts
+    const say = (outcome: RequestOutcome, text: string) => this.#refuseRelay(initiator, outcome, text)
     const id = request.id as PeerId
     const refuse = (refusal: Refusal) =>
       refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
@@ -154,6 +174,34 @@ export class Introducer {
       return undefined
     }
     this.parts.requests.send({ initiator, id, uuid: request.uuid, refuse, compose })
+  }
+
+  #refuseRelay(initiator: ClientConnection, outcome: RequestOutcome, refuseReason: string): void {
+    this.parts.counters.requests[outcome]++
+    send(initiator, { relayResponse: { refuseReason } })
+  }
+
+  /** Finds out whether this controller may ask for devices, before anything of the device is looked up. */
+  #admit(
+    initiator: ClientConnection,
+    { id, token }: { readonly id: string; readonly token: string },
+    { refuse, proceed }: { refuse(text: string): void; proceed(): void },
+  ): void {
+    const { gate, counters, events } = this.parts
+    gate
+      .decide({ initiator, token })
+      .then((decision) => {
+        if (decision === 'allowed') return proceed()
+        counters.requests.not_allowed++
+        events.controlRefused(id, initiator.remote, decision)
+        refuse(CONTROL_REFUSALS[decision])
+      })
+      .catch((error: unknown) => {
+        // Silence lets the client ask again.
+        if (!(error instanceof StoreUnavailableError)) throw error
+        counters.requests.store_unavailable++
+        events.unavailable('request', error)
+      })
   }
 
   /** An answer that a device sent to this node: for an initiator here, else for one on another node. */

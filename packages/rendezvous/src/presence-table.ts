@@ -2,6 +2,7 @@ import type { Clock } from './connection.ts'
 import { IdRows, NO_ROW } from './id-rows.ts'
 import { NOT_IPV4, packIpv4, unpackIpv4 } from './packed-ipv4.ts'
 import type { PeerId } from './peer-identity.ts'
+import { SourceChains } from './source-chains.ts'
 
 /** A device is online while its last accepted registration is younger than this (docs/protocol.md, limits). */
 export const ONLINE_WINDOW_MS = 30_000
@@ -17,6 +18,8 @@ const SMALLEST_CAPACITY = 1024
 const SURVEYED_IPS = 16
 
 export interface PresenceTableOptions {
+  /** `indexed`: whether a device is online in a network is found without a look at every row. Default `plain`. */
+  readonly sources?: 'indexed' | 'plain'
   /** How many devices the table holds, silent ones included; what comes on top is refused. */
   readonly maxPeers?: number
   /** How long a device is remembered after it fell silent. */
@@ -65,11 +68,19 @@ export class PresenceTable {
   #columns = new Columns(SMALLEST_CAPACITY)
   /** IPs that are not IPv4, by row. */
   readonly #otherIps = new Map<number, string>()
+  readonly #sources: 'indexed' | 'plain'
+  #chains: SourceChains | undefined
   #cursor = 0
   #surveyOffset = 0
   #silent = 0
 
-  constructor({ maxPeers = DEFAULT_MAX_PEERS, keepSilentMs = DEFAULT_KEEP_SILENT_MS }: PresenceTableOptions = {}) {
+  constructor({
+    maxPeers = DEFAULT_MAX_PEERS,
+    keepSilentMs = DEFAULT_KEEP_SILENT_MS,
+    sources = 'plain',
+  }: PresenceTableOptions = {}) {
+    this.#sources = sources
+    this.#chains = sources === 'indexed' ? new SourceChains() : undefined
     this.#maxPeers = maxPeers
     this.#keepSilentMs = keepSilentMs
   }
@@ -165,6 +176,11 @@ export class PresenceTable {
     return false
   }
 
+  /** Whether some device is online at this address, for IPv6 in its /64. */
+  hasDeviceInNetwork(ip: string, nowMs: number): boolean {
+    return this.#chains?.some(ip, (row) => this.#isOnlineRow(row, nowMs)) ?? this.hasDeviceAt(ip, nowMs)
+  }
+
   /**
    * The devices that are online, row by row. The table may change while it is read: a device that stays is not left
    * out, one may come twice.
@@ -191,6 +207,7 @@ export class PresenceTable {
   remove(id: PeerId): boolean {
     const row = this.#rows.remove(id)
     if (row === NO_ROW) return false
+    this.#chains?.remove(row, this.#ipOfRow(row))
     if (this.#columns.ips[row] === NOT_IPV4) this.#otherIps.delete(row)
     if (this.#columns.states[row] === SILENT) this.#silent--
     return true
@@ -267,6 +284,7 @@ export class PresenceTable {
     this.#columns.lastSeenMs[row] = nowMs
     this.#columns.proofs[row] = UNPROVEN
     this.#columns.states[row] = PRESENT
+    this.#chains?.add(row, ip)
   }
 
   /** Moves the rows together and gives the memory behind them back, so that a flood of devices leaves no trace. */
@@ -277,6 +295,7 @@ export class PresenceTable {
     this.#otherIps.clear()
     this.#rows = new IdRows()
     this.#columns = new Columns(SMALLEST_CAPACITY)
+    this.#chains = this.#sources === 'indexed' ? new SourceChains() : undefined
     this.#cursor = 0
     for (let row = 0; row < rowsBefore.end; row++) {
       const id = rowsBefore.idAt(row)

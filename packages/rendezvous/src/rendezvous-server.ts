@@ -14,6 +14,8 @@ import { RelayChooser } from './choose-relay.ts'
 import type { Cluster, DeviceAnswer } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
+import type { ControlAccounts } from './control-access.ts'
+import { ControlGate } from './control-gate.ts'
 import { Counters, type DropReason } from './counters.ts'
 import type { AccessStore } from './device-access.ts'
 import { connectionChannel, datagramChannel } from './device-channel.ts'
@@ -45,6 +47,8 @@ import type { RandomUint32 } from './waiting-initiators.ts'
 /** What the core needs from the world. */
 export interface RendezvousPorts {
   readonly access: AccessStore
+  /** Not there: nobody has an account. */
+  readonly accounts?: ControlAccounts | undefined
   readonly identities: IdentityStore
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
@@ -84,6 +88,8 @@ export class RendezvousServer {
   readonly legacy: LegacyUpdates
   readonly sources: HiddenSources
   readonly #udpNatTest: UdpNatTest
+  readonly #signed: SignedIdentities
+  readonly #gate: ControlGate
   readonly #proxied: ProxiedRequests
   readonly #tickets: IssuedTickets
   readonly #limiter: RegistrationLimiter
@@ -98,7 +104,12 @@ export class RendezvousServer {
   ) {
     const { identities, cluster, events, clock, random, signer, announcedRelays } = ports
     const { counters } = this
-    this.presence = new PresenceTable({ maxPeers: settings.maxDevices })
+    const rule = settings.allowControl ?? 'anyone'
+    this.presence = new PresenceTable({
+      maxPeers: settings.maxDevices,
+      sources: rule === 'registered' ? 'indexed' : 'plain',
+    })
+    this.#gate = new ControlGate({ rule, accounts: ports.accounts, presence: this.presence, cluster, clock })
     this.kept = new KeptConnections(settings.keepAliveMs)
     this.relays = new RelayChooser(settings.relayServers, {
       directory: announcedRelays,
@@ -118,6 +129,7 @@ export class RendezvousServer {
     this.#tickets = tickets
     const { presence, kept, relays } = this
     const signed = new SignedIdentities(signer, identities, cluster)
+    this.#signed = signed
     const { limits, keepAliveMs, maxKeptDevices } = settings
     const onKept = ports.onKept ?? (() => undefined)
     const places = new DevicePlaces({ presence, kept, cluster, events, clock, maxKeptDevices, onKept })
@@ -142,6 +154,7 @@ export class RendezvousServer {
     })
     this.introducer = new Introducer({
       ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
+      gate: this.#gate,
       punchLog: this.#punchLog,
     })
   }
@@ -150,16 +163,30 @@ export class RendezvousServer {
   async start(datagrams: DatagramPort): Promise<void> {
     this.#places.start(datagrams)
     await this.ports.cluster.join({
-      holds: (id) => {
-        const here = this.presence.find(id, this.ports.clock())
-        return here?.online ? here.ip : undefined
-      },
-      devices: () => this.presence.online(this.ports.clock),
+      holds: (id) => this.#places.holds(id),
+      devices: () => this.#places.online(),
       forget: (id) => this.#places.forget(id),
       push: (id, message) => this.#places.push(id, message),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
       ticketFor: (uuid) => this.#tickets.find(uuid),
+      dismiss: (id) => this.dismiss(id),
+      hasDeviceInNetwork: (ip) => this.presence.hasDeviceInNetwork(ip, this.ports.clock()),
     })
+  }
+
+  /** A device was removed, or given another id: it is not here any more, and registers anew where it may. */
+  dismiss(id: PeerId): void {
+    this.#signed.forget(id)
+    this.#places.dismiss(id)
+  }
+
+  /**
+   * Takes no new requests and holds no devices from now on: they turn to another node. Whoever waits here still gets what
+   * devices answer. Settles when the other nodes know.
+   */
+  retire(): Promise<void> {
+    this.introducer.drain()
+    return this.#places.retire()
   }
 
   /**
@@ -329,14 +356,26 @@ export class RendezvousServer {
   }
 
   #answerOnlineQuery(connection: ClientConnection, peers: readonly string[]): void {
-    const { cluster, clock, events } = this.ports
     this.counters.onlineQueries++
+    if (this.#gate.isOpen) return this.#tellOnline(connection, peers)
+    this.#gate
+      .decide({ initiator: connection, token: '' })
+      // Whoever may not ask for devices is not told which are there.
+      .then((decision) => {
+        if (decision === 'allowed') this.#tellOnline(connection, peers)
+        else this.#sendOnline(connection, new Array<boolean>(peers.length).fill(false))
+      })
+      .catch((error: unknown) => {
+        this.ports.events.unavailable('request', error)
+        connection.close()
+      })
+  }
+
+  #tellOnline(connection: ClientConnection, peers: readonly string[]): void {
+    const { cluster, clock, events } = this.ports
     const nowMs = clock()
     const online = peers.map((id) => this.presence.isOnline(id as PeerId, nowMs))
-    const finish = () => {
-      connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
-      this.#done(connection)
-    }
+    const finish = () => this.#sendOnline(connection, online)
     const elsewhere = cluster.isAlone ? [] : [...online.keys()].filter((i) => !online[i])
     if (elsewhere.length === 0) return finish()
     cluster
@@ -350,6 +389,11 @@ export class RendezvousServer {
         events.unavailable('request', error)
         connection.close()
       })
+  }
+
+  #sendOnline(connection: ClientConnection, online: readonly boolean[]): void {
+    connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
+    this.#done(connection)
   }
 
   /** A message that nobody sends here. */

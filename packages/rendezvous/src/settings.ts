@@ -1,3 +1,4 @@
+import type { ControlRule } from './control-access.ts'
 import type { AccessMode } from './device-access.ts'
 import type { RelayRule } from './relay-rules.ts'
 
@@ -5,6 +6,8 @@ import type { RelayRule } from './relay-rules.ts'
 export interface RendezvousSettings {
   /** Which devices that nobody knows yet may register; default `open`. */
   readonly accessMode?: AccessMode
+  /** Who may ask for devices; default `anyone`. */
+  readonly allowControl?: ControlRule
   /** What controllers have to present; undefined: nothing is checked. */
   readonly expectedKey: string | undefined
   /** `host:port`, in the operator's order; when empty, announced relays are offered, then `fallbackRelay`. */

@@ -97,7 +97,10 @@ export const alone: Cluster = {
   locate: async (ids) => ids.map(() => undefined),
   push: async () => 'not-mine',
   awaitAnswers: () => undefined,
+  dismiss: async () => undefined,
+  hasDeviceInNetwork: async () => false,
   answer: async () => false,
+  retire: async () => undefined,
   leave: async () => undefined,
 }
 
@@ -167,6 +170,7 @@ export class TestBench {
       identityContradicted: (...details) => void this.contradictions.push(details),
       newKeyRefused: (id, { ip, port }, before) => void this.events.push(`newKeyRefused ${id} ${ip}:${port} ${before}`),
       notAdmitted: note('notAdmitted'),
+      controlRefused: note('controlRefused'),
       keyMismatch: note('keyMismatch'),
       ipChanged: note('ipChanged'),
       serverListUpdated: note('serverListUpdated'),

@@ -53,9 +53,24 @@ export class TestCluster implements Cluster {
     return this.announcing
   }
 
+  async dismiss(id: PeerId) {
+    this.asked.push(`dismiss ${id}`)
+  }
+
+  devicesElsewhere = new Set<string>()
+
+  async hasDeviceInNetwork(ip: string) {
+    this.asked.push(`hasDeviceInNetwork ${ip}`)
+    return this.devicesElsewhere.has(ip)
+  }
+
   async answer(_: DeviceAnswer) {
     this.asked.push('answer')
     return false
+  }
+
+  async retire() {
+    this.asked.push('retire')
   }
 
   async leave() {}

@@ -43,6 +43,14 @@ export class NodeAnswers implements LinkAnswers {
     return this.#sources?.local?.ticketFor(uuid)
   }
 
+  hasDeviceInNetwork(ip: string): boolean {
+    return this.#sources?.local?.hasDeviceInNetwork(ip) ?? false
+  }
+
+  dismiss(id: PeerId): void {
+    this.#sources?.local?.dismiss(id)
+  }
+
   hasStore(): boolean {
     return this.#sources?.hasStore() ?? false
   }

@@ -32,6 +32,10 @@ export interface NodeLinksPort {
   hasStore(node: LinkTarget): Promise<boolean>
   /** What the node remembers of a device. */
   recall(node: LinkTarget, id: PeerId): Promise<RecalledIdentity | undefined>
+  /** Whether a device is online on the node at this address, for IPv6 in its /64. */
+  hasDeviceInNetwork(node: LinkTarget, ip: string): Promise<boolean>
+  /** The device was removed or has another id. */
+  dismiss(node: LinkTarget, id: PeerId): Promise<void>
 }
 
 /** What a node answers to the same questions. */
@@ -43,4 +47,6 @@ export interface LinkAnswers {
   ticketFor(uuid: string): string | undefined
   hasStore(): boolean
   recall(id: PeerId): RecalledIdentity | undefined
+  hasDeviceInNetwork(ip: string): boolean
+  dismiss(id: PeerId): void
 }

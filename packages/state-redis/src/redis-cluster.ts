@@ -38,6 +38,7 @@ const MAX_LISTED_AT_ONCE = 4_000
 /** Devices that are asked for, and answers that are brought, over links at once: the rest of them is for other questions. */
 const MAX_RECALLS_AT_ONCE = 500
 const MAX_ANSWERS_AT_ONCE = 1_000
+const MAX_NETWORKS_AT_ONCE = 500
 /** A moment in which another node is back at Redis before us is no cut. */
 const TURNS_UNTIL_CUT_OFF = 2
 
@@ -57,7 +58,9 @@ export class RedisCluster implements Cluster {
   readonly #lists = new Share(MAX_LISTED_AT_ONCE, 'devices of lists are being looked up')
   /** Anybody may register under any name, and pretend to be a device that answers. */
   readonly #recalls = new Share(MAX_RECALLS_AT_ONCE, 'devices are asked for at other nodes')
+  readonly #networks = new Share(MAX_NETWORKS_AT_ONCE, 'networks are asked for at other nodes')
   readonly #taking = new Share(MAX_ANSWERS_AT_ONCE, 'answers are being taken to other nodes')
+  #retiring: Promise<void> | undefined
   #recoversUntilMs = Number.NEGATIVE_INFINITY
   #hadLease = true
   #turnsCutOff = 0
@@ -110,6 +113,7 @@ export class RedisCluster implements Cluster {
   }
 
   claim(id: PeerId, ip: string, via?: string): Promise<void> {
+    if (this.#retiring) return Promise.resolve()
     return this.#ledger.claim(id, ip, via)
   }
 
@@ -153,7 +157,7 @@ export class RedisCluster implements Cluster {
 
   async push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome> {
     const known = await this.#node.find(node)
-    if (!known) return 'not-mine'
+    if (!known || known.isLeaving) return 'not-mine'
     try {
       return await this.#others.ask(known, (links, target) => links.push(target, id, message))
     } catch (error) {
@@ -189,6 +193,32 @@ export class RedisCluster implements Cluster {
     })
   }
 
+  hasDeviceInNetwork(ip: string): Promise<boolean> {
+    return this.#networks.use(1, async () => {
+      const failures: unknown[] = []
+      const asked = this.#others.idServers.map(async (node) => {
+        const hasOne = await this.#others
+          .ask(node, (links, target) => links.hasDeviceInNetwork(target, ip))
+          .catch((error: unknown) => {
+            failures.push(unanswered(node, error))
+            return false
+          })
+        if (!hasOne) throw new Error(`${node.name} hears no device there`)
+        return true
+      })
+      return Promise.any(asked).catch(() => {
+        if (failures.length > 0) throw failures[0]
+        return false
+      })
+    })
+  }
+
+  async dismiss(id: PeerId): Promise<void> {
+    // A node that has just joined may hold it.
+    await this.#node.renew().catch(() => {})
+    await dismissEverywhere(this.#others, id)
+  }
+
   /**
    * What another node remembers of a device; for when Redis can't be asked. Undefined: none that answers does. Rejects
    * with StoreUnavailableError where too many are asked for.
@@ -206,23 +236,36 @@ export class RedisCluster implements Cluster {
     return Promise.any(asked).catch(() => undefined)
   }
 
-  async leave(): Promise<void> {
-    const local = this.#local
-    if (!local) return
-    this.#local = undefined
-    for (const stop of this.#stopListening) stop()
-    this.#answers.detach()
-    await this.#node.withdraw()
+  retire(): Promise<void> {
+    this.#retiring ??= this.#retire()
+    return this.#retiring
+  }
+
+  async #retire(): Promise<void> {
+    if (!this.#local) return
+    // Where Redis is away, the next renewal says so, and this node itself whenever it is asked.
+    await this.#node.retire().catch(() => {})
     await this.#ledger.settled()
     // Without Redis the records lose their owner when the lease lapses.
     await this.#upkeep.withdraw().catch(() => {})
+  }
+
+  async leave(): Promise<void> {
+    if (!this.#local) return
+    const retiring = this.retire()
+    this.#local = undefined
+    for (const stop of this.#stopListening) stop()
+    this.#answers.detach()
+    await retiring
+    await this.#node.withdraw()
   }
 
   async #placeOf([owner, ip, via]: PresenceRow): Promise<Location | undefined | 'unknown'> {
     if (owner === null || owner === this.#node.incarnation) return undefined
     const node = owner as NodeId
     try {
-      if (!(await this.#node.find(node))) return undefined
+      const known = await this.#node.find(node)
+      if (!known || known.isLeaving) return undefined
       return via === UDP ? { node, ip } : { node, ip, via }
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
@@ -235,7 +278,7 @@ export class RedisCluster implements Cluster {
     const places: (Location | undefined)[] = ids.map(() => undefined)
     let failure: unknown
     await Promise.all(
-      this.#others.idServers.map(async (node) => {
+      this.#others.holders.map(async (node) => {
         try {
           const held = await this.#others.ask(node, (links, target) => links.holds(target, ids))
           for (const [index, ip] of held.entries())
@@ -271,6 +314,7 @@ export class RedisCluster implements Cluster {
     this.#forgets.turn()
     const { hasLease } = this.#node
     // Others have taken this node for dead, and its devices for theirs.
+    if (this.#retiring) return
     if (hasLease && !this.#hadLease) this.#upkeep.restoreAll()
     else this.#upkeep.turn()
     this.#hadLease = hasLease
@@ -293,12 +337,25 @@ export class RedisCluster implements Cluster {
   #recover(): void {
     this.#recoversUntilMs = performance.now() + RECOVERY_MS
     this.#waiting.rewrite()
-    this.#upkeep.restoreAll()
+    if (!this.#retiring) this.#upkeep.restoreAll()
   }
 }
 
 /** Owner, IP, and what the device is reached by. */
 type PresenceRow = [string | null, string, string]
+
+/** Tells every node that a device was removed or has another id. Rejects where one could not be told. */
+export async function dismissEverywhere(others: OtherNodes, id: PeerId): Promise<void> {
+  await Promise.all(
+    others.idServers.map((node) =>
+      others
+        .ask(node, (links, target) => links.dismiss(target, id))
+        .catch((error: unknown) => {
+          throw unanswered(node, error)
+        }),
+    ),
+  )
+}
 
 function unanswered({ name, address }: KnownNode, cause: unknown): StoreUnavailableError {
   return new StoreUnavailableError(`the node ${name} at ${address} did not answer`, { cause })

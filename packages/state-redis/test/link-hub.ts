@@ -35,6 +35,9 @@ export class LinkHub {
       ticketFor: (target, uuid) => ask(target, 'ticketFor', (answers) => answers.ticketFor(uuid)),
       recall: (target, id) => ask(target, 'recall', (answers) => answers.recall(id)),
       hasStore: (target) => ask(target, 'hasStore', (answers) => answers.hasStore()),
+      hasDeviceInNetwork: (target, ip) =>
+        ask(target, 'hasDeviceInNetwork', (answers) => answers.hasDeviceInNetwork(ip)),
+      dismiss: (target, id) => ask(target, 'dismiss', (answers) => answers.dismiss(id)),
     }
   }
 

@@ -80,6 +80,14 @@ export class TestNode implements LocalNode {
     return true
   }
 
+  hasDeviceInNetwork(ip: string): boolean {
+    return [...this.#devices.values()].includes(ip)
+  }
+
+  dismiss(id: PeerId): void {
+    this.#devices.delete(id)
+  }
+
   ticketFor(uuid: string): PeerId | undefined {
     return this.tickets.get(uuid)
   }

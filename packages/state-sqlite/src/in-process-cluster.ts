@@ -61,9 +61,22 @@ export class InProcessCluster implements Cluster {
     return undefined
   }
 
+  async dismiss(id: PeerId): Promise<void> {
+    for (const [, node] of this.#hub.othersThan(this.id)) node.dismiss(id)
+  }
+
+  async hasDeviceInNetwork(ip: string): Promise<boolean> {
+    for (const [, node] of this.#hub.othersThan(this.id)) if (node.hasDeviceInNetwork(ip)) return true
+    return false
+  }
+
   async answer(answer: DeviceAnswer): Promise<boolean> {
     for (const [, node] of this.#hub.othersThan(this.id)) if (await node.answer(answer)) return true
     return false
+  }
+
+  async retire(): Promise<void> {
+    // As for `release`.
   }
 
   async leave(): Promise<void> {

@@ -23,9 +23,17 @@ export class LoneNode implements Cluster {
     return undefined
   }
 
+  async dismiss(): Promise<void> {}
+
+  async hasDeviceInNetwork(): Promise<boolean> {
+    return false
+  }
+
   async answer(): Promise<boolean> {
     return false
   }
+
+  async retire(): Promise<void> {}
 
   async leave(): Promise<void> {}
 }

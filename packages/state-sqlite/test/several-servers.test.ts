@@ -33,6 +33,7 @@ const settings = {
 const ignore = () => undefined
 const events: RendezvousEvents = {
   ...{ registered: ignore, uuidMismatch: ignore, identityContradicted: ignore, keyMismatch: ignore },
+  ...{ notAdmitted: ignore, controlRefused: ignore },
   ...{ ipChanged: ignore, serverListUpdated: ignore, limitHit: ignore, unavailable: ignore },
 }
 

@@ -109,6 +109,8 @@ const NO_ANSWERS: NodeLinkOptions['handle'] = {
   answer: async () => false,
   ticketFor: () => undefined,
   hasStore: () => false,
+  hasDeviceInNetwork: () => false,
+  dismiss: () => {},
   recall: () => undefined,
 }
 

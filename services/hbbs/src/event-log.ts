@@ -36,6 +36,7 @@ export class EventLog implements RendezvousEvents {
   #contradicted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
   #notAdmitted = { sinceMs: Number.NEGATIVE_INFINITY, ids: new Set<string>() }
   readonly #limits = new Map<HbbsLimit, Counted>()
+  readonly #refusals = new Map<Parameters<RendezvousEvents['controlRefused']>[2], Counted>()
   readonly #unavailable = new Map<Unavailable, Counted>()
 
   constructor(
@@ -76,6 +77,14 @@ export class EventLog implements RendezvousEvents {
       { id: printable(id), from: formatEndpoint(from), why, registeredFrom: registeredFrom || undefined, remedy },
       waits ? 'device waits for approval' : 'device not admitted',
     )
+  }
+
+  /** Once a minute, since whoever is refused may ask again and again. */
+  controlRefused: RendezvousEvents['controlRefused'] = (id, from, why) => {
+    const times = timesToLog(this.#refusals, why)
+    if (times === undefined) return
+    const remedy = 'see ALLOW_CONTROL in docs/access.md'
+    this.log.warn({ id: printable(id), from: formatEndpoint(from), why, times, remedy }, 'controller not allowed')
   }
 
   /** Its form is stable: docs/operating.md, fail2ban. */

@@ -25,6 +25,7 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
     proxyProtocol: config.proxyProtocol,
     settings: {
       accessMode: config.accessMode,
+      allowControl: config.allowControl,
       expectedKey,
       relayServers: config.relayServers,
       relayRules: config.relayRules,

@@ -18,6 +18,7 @@ const initiatorIp = '198.51.100.4'
 /** A node whose devices and initiators are what a test says. */
 class ScriptedNode implements LocalNode {
   readonly forgotten: PeerId[] = []
+  readonly dismissed: PeerId[] = []
   readonly pushed: { id: PeerId; message: Uint8Array }[] = []
   readonly answers: DeviceAnswer[] = []
   readonly silent = new Set<PeerId>()
@@ -37,6 +38,11 @@ class ScriptedNode implements LocalNode {
     await this.cluster.release(id, via)
   }
 
+  async retire(): Promise<void> {
+    this.#devices.clear()
+    await this.cluster.retire()
+  }
+
   async wait(): Promise<void> {
     this.waitsForAnswers = true
     await this.cluster.awaitAnswers(initiatorIp)
@@ -52,6 +58,15 @@ class ScriptedNode implements LocalNode {
 
   ticketFor(): undefined {
     return undefined
+  }
+
+  hasDeviceInNetwork(ip: string): boolean {
+    return [...this.#devices.values()].includes(ip)
+  }
+
+  dismiss(id: PeerId): void {
+    this.#devices.delete(id)
+    this.dismissed.push(id)
   }
 
   forget(id: PeerId): void {
@@ -105,6 +120,23 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
       if (!location) throw new Error(`nobody holds ${id}`)
       return location.node
     }
+
+    it('finds a device in a network, whichever other node hears it', async () => {
+      await second.hear(laptop, '203.0.113.7')
+      await eventually(async () => {
+        expect(await first.cluster.hasDeviceInNetwork('203.0.113.7')).toBe(true)
+        expect(await third.cluster.hasDeviceInNetwork('203.0.113.7')).toBe(true)
+      })
+      expect(await first.cluster.hasDeviceInNetwork('203.0.113.8')).toBe(false)
+    })
+
+    it('tells every other node that a device was removed', async () => {
+      await second.hear(laptop, '203.0.113.7')
+      await first.cluster.dismiss(laptop)
+      expect(second.dismissed).toEqual([laptop])
+      expect(third.dismissed).toEqual([laptop])
+      expect(second.holds(laptop)).toBeUndefined()
+    })
 
     it('is not alone, and not cut off', () => {
       expect(first.cluster.isAlone).toBe(false)
@@ -276,6 +308,38 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
         await second.wait()
         second.waitsForAnswers = false
         expect(await first.cluster.answer(answer)).toBe(false)
+      })
+    })
+
+    describe('a node that retires', () => {
+      const answer: DeviceAnswer = {
+        ...{ kind: 'punch-hole-sent', handle: mangleAddress({ ip: initiatorIp, port: 40_000 }, 7), id: laptop },
+        ...{ message: new Uint8Array([1]), from: { ip: '203.0.113.7', port: 50_000 } },
+      }
+
+      it('holds no device for the others, which may hold them at once', async () => {
+        await first.hear(laptop, '203.0.113.7')
+        await first.hear(desktop, '203.0.113.8')
+        const node = await nodeThatHolds(laptop, second)
+        await first.retire()
+        await first.retire()
+        expect(await second.cluster.locate([laptop, desktop])).toEqual([undefined, undefined])
+        expect(await third.cluster.push(node, laptop, new Uint8Array([1]))).toBe('not-mine')
+        await third.hear(laptop, '203.0.113.7')
+        expect(await locate(second, laptop)).toMatchObject({ ip: '203.0.113.7' })
+        await first.cluster.leave()
+        expect(await locate(second, laptop)).toMatchObject({ ip: '203.0.113.7' })
+      })
+
+      it('still gets what arrives elsewhere for those who wait with it, and brings what arrives there', async () => {
+        await first.wait()
+        await first.retire()
+        expect(await second.cluster.answer(answer)).toBe(true)
+        expect(first.answers).toEqual([answer])
+        await third.wait()
+        first.waitsForAnswers = false
+        expect(await first.cluster.answer(answer)).toBe(true)
+        expect(third.answers).toEqual([answer])
       })
     })
 
