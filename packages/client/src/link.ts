@@ -3,9 +3,9 @@ import type { Received } from './inbox.ts'
 
 export type LinkTransport = 'tcp' | 'websocket'
 
-/** A connection that carries whole payloads: frames on TCP, binary messages on WebSocket. */
+/** A connection that carries whole payloads: frames on TCP and on KCP over UDP, binary messages on WebSocket. */
 export interface Link {
-  readonly transport: LinkTransport
+  readonly transport: LinkTransport | 'kcp'
   /** Port 0 where the platform does not tell, as in a browser. */
   readonly local: Endpoint
   readonly remote: Endpoint

@@ -45,7 +45,7 @@ export abstract class PeerSession {
     return this.stream.isEncrypted
   }
 
-  get transport(): 'tcp' | 'websocket' {
+  get transport(): 'tcp' | 'websocket' | 'kcp' {
     return this.stream.link.transport
   }
 

@@ -36,6 +36,9 @@ export const SERVER_LIST_SERIAL = 3
 /** The NAT test is repeated after 1, 3, 7, 15 s and so on while its outcome is unknown. */
 export const NAT_TEST_LONGEST_PAUSE_MS = 300_000
 
+/** No stock peer sends longer frames; the protocol itself sets no limit. */
+export const MAX_PAYLOAD_BYTES = 64 << 20
+
 /** A peer session without any received frame is given up. */
 export const SESSION_IDLE_LIMIT_MS = 30_000
 export const TEST_DELAY_INTERVAL_MS = 1_000

@@ -4,9 +4,7 @@ import type { Clock } from './clock.ts'
 import type { DialOptions } from './dialler.ts'
 import { LinkError } from './link-error.ts'
 import { SocketLink } from './socket-link.ts'
-
-/** No stock peer sends longer frames; the protocol itself sets no limit. */
-export const MAX_PAYLOAD_BYTES = 64 << 20
+import { MAX_PAYLOAD_BYTES } from './stock-client.ts'
 
 export class TcpLink extends SocketLink {
   readonly transport = 'tcp'

@@ -7,7 +7,8 @@ import type { DialOptions } from './dialler.ts'
 import { LinkError } from './link-error.ts'
 import { resolveEndpoint } from './resolve-endpoint.ts'
 import { SocketLink } from './socket-link.ts'
-import { dialSocket, MAX_PAYLOAD_BYTES } from './tcp-link.ts'
+import { MAX_PAYLOAD_BYTES } from './stock-client.ts'
+import { dialSocket } from './tcp-link.ts'
 
 export class WebSocketLink extends SocketLink {
   readonly transport = 'websocket'
