@@ -15,11 +15,21 @@ export function frameHeader(payloadLength: number): Uint8Array {
 
 /** A payload with its header in front, in one buffer. */
 export function encodeFrame(payload: Uint8Array): Uint8Array {
-  const headerLength = frameHeaderLength(payload.length)
-  const frame = new Uint8Array(headerLength + payload.length)
-  writeFrameHeader(frame, payload.length)
-  frame.set(payload, headerLength)
+  const frame = new Uint8Array(frameHeaderLength(payload.length) + payload.length)
+  writeFrame(frame, payload)
   return frame
+}
+
+/**
+ * The same at the beginning of a buffer that has room for it: 4 bytes more than the payload are always enough.
+ *
+ * @returns length of the frame
+ */
+export function writeFrame(buffer: Uint8Array, payload: Uint8Array): number {
+  const headerLength = frameHeaderLength(payload.length)
+  writeFrameHeader(buffer, payload.length)
+  buffer.set(payload, headerLength)
+  return headerLength + payload.length
 }
 
 function frameHeaderLength(payloadLength: number): number {

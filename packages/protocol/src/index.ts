@@ -12,7 +12,7 @@ export { decodeBase64, encodeBase64 } from './base64.ts'
 export { type ClientConfig, decodeClientConfig, encodeClientConfig } from './client-config.ts'
 export { ProtocolError } from './errors.ts'
 export { forwarded } from './forwarded.ts'
-export { encodeFrame, FrameDecoder, frameHeader, MAX_FRAME_PAYLOAD_BYTES } from './frame.ts'
+export { encodeFrame, FrameDecoder, frameHeader, MAX_FRAME_PAYLOAD_BYTES, writeFrame } from './frame.ts'
 export { type Heartbeat, readHeartbeat } from './heartbeat.ts'
 export {
   combinedSignature,

@@ -1,9 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Endpoint, encodeFrame, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
+import { type Endpoint, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
+import { type AcceptedStream, type Accepting, acceptStreams, type StreamOwner } from './accepted-stream.ts'
 import { AwaitedHeaders, type AwaitedHeadersOptions } from './awaited-headers.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { type KeyOffers, OFFER_AFTER_MS, OFFER_CHECK_EVERY_MS, type SecureChannel, type Silent } from './key-offers.ts'
 import { type ListenPlace, listenPerFamily, portOf } from './listen-everywhere.ts'
+import { SocketStream } from './socket-stream.ts'
 
 /** What becomes of the connections of a listener whose messages have frames. */
 export interface FramedTcpHandler {
@@ -29,6 +31,8 @@ export interface FramedTcpOptions extends ListenPlace {
   readonly keyOffers?: KeyOffers | undefined
   /** Where proxies tell whose connections theirs are. Those are not diverted. */
   readonly headers?: AwaitedHeadersOptions | undefined
+  /** Default `raw`; `portable` for those whose connections are diverted or begin with a header. */
+  readonly accepting?: Accepting | undefined
   /** An error of the listener while it runs. */
   readonly onError: (error: Error) => void
 }
@@ -42,41 +46,37 @@ interface Surroundings {
   readonly fresh: IdleWatch<FramedTcpConnection>
   /** Those that may yet be offered encryption. */
   readonly silent: IdleWatch<FramedTcpConnection> | undefined
+  /** Those that may be idle. */
+  readonly kept: Set<FramedTcpConnection>
 }
 
-/** Which connection a socket belongs to: one function serves the events of all sockets. */
-const CONNECTION = Symbol('framed connection')
-type SocketOfConnection = Socket & { [CONNECTION]: FramedTcpConnection }
+/** Answers of one connection that wait for a client which does not read; with more it is ended. */
+const MAX_UNSENT_BYTES = 256 * 1024
 
 /** A connection that carries frames, seen as whole messages. */
-export class FramedTcpConnection implements Silent {
+export class FramedTcpConnection implements Silent, StreamOwner {
   readonly transport = 'tcp'
   readonly remote: Endpoint
-  readonly #socket: Socket
+  readonly #stream: AcceptedStream
   readonly #around: Surroundings
   readonly #decoder: FrameDecoder
   #hasSpoken = false
-  #hasSent = false
+  #isKept = false
   /** What became of the offer of encryption; most connections get none. */
   #channel: SecureChannel | undefined
 
-  constructor(socket: Socket, remote: Endpoint, around: Surroundings) {
-    this.#socket = socket
+  constructor(stream: AcceptedStream, around: Surroundings) {
+    this.#stream = stream
     this.#around = around
-    this.remote = remote
+    this.remote = stream.remote
     this.#decoder = new FrameDecoder(around.maxFrameBytes)
     const watch = around.silent ?? around.fresh
     watch.touch(this)
-    ;(socket as SocketOfConnection)[CONNECTION] = this
-    socket.on('data', passData)
-    // A client that ends its connection with a reset has nothing more to say; 'close' follows.
-    socket.on('error', ignoreReset)
-    socket.on('end', closeConnection)
-    socket.on('close', passClose)
+    stream.start(this)
   }
 
   get isClosed(): boolean {
-    return !this.#socket.writable
+    return !this.#stream.isWritable
   }
 
   /** The client has taken the server's key. */
@@ -84,13 +84,15 @@ export class FramedTcpConnection implements Silent {
     return this.#channel?.isEncrypted ?? false
   }
 
+  get unsentBytes(): number {
+    return this.#stream.unsentBytes
+  }
+
   send(payload: Uint8Array): void {
-    const socket = this.#socket
-    if (!socket.writable) return
-    // The first answer leaves at once anyway, and most connections get only one.
-    if (this.#hasSent) socket.setNoDelay(true)
-    this.#hasSent = true
-    socket.write(encodeFrame(this.#channel ? this.#channel.seal(payload) : payload))
+    const stream = this.#stream
+    if (!stream.isWritable) return
+    if (stream.unsentBytes > MAX_UNSENT_BYTES) return this.destroy()
+    stream.writeFrame(this.#channel ? this.#channel.seal(payload) : payload)
   }
 
   /** Speaks first, where the client waits for that. */
@@ -101,23 +103,28 @@ export class FramedTcpConnection implements Silent {
     return true
   }
 
+  /** It may be idle from now on. May be called twice. */
+  keep(): void {
+    const { active, fresh, kept } = this.#around
+    if (!active.drop(this) && !fresh.drop(this)) return
+    this.#isKept = true
+    kept.add(this)
+  }
+
   /** Ends the connection after what was sent has left. */
   close(): void {
-    const socket = this.#socket
-    // Nothing is on its way, or the kernel has it: shutting down first would only cost time.
-    if (!this.#hasSent || (socket.writableLength === 0 && socket.readableEnded)) socket.destroy()
-    else socket.destroySoon()
+    this.#stream.finish()
   }
 
   /** Ends the connection at once. */
   destroy(): void {
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 
   /** Bytes as they arrive. */
-  receive(chunk: Uint8Array): void {
+  received(chunk: Uint8Array): void {
     // Whoever does not read its last answer must not stay by going on to send.
-    if (!this.#socket.writable) return
+    if (!this.#stream.isWritable) return
     try {
       this.#decoder.push(chunk, this.#onPayload)
     } catch (error) {
@@ -133,16 +140,21 @@ export class FramedTcpConnection implements Silent {
     // The answer to the offer is no message yet: whoever sends only that is not waited for any longer.
     if (!message) return true
     this.#hasSpoken = true
-    active.touch(this)
+    if (!this.#isKept) active.touch(this)
     handler.onMessage(this, message)
-    return this.#socket.writable
+    return this.#stream.isWritable
   }
 
-  /** The socket is gone. */
+  /** The client sends no more. */
+  ended(): void {
+    this.close()
+  }
+
+  /** The stream is gone. */
   closed(): void {
-    const { active, fresh, silent, handler } = this.#around
+    const { active, fresh, silent, kept, handler } = this.#around
     this.#channel?.ended()
-    if (active.drop(this) || fresh.drop(this) || silent?.drop(this)) handler.onClose(this)
+    if (active.drop(this) || fresh.drop(this) || silent?.drop(this) || kept.delete(this)) handler.onClose(this)
   }
 
   /** Refused: nobody has to be told when it is gone. */
@@ -152,20 +164,6 @@ export class FramedTcpConnection implements Silent {
     watch.drop(this)
     this.destroy()
   }
-}
-
-const ignoreReset = () => undefined
-
-function closeConnection(this: Socket): void {
-  ;(this as SocketOfConnection)[CONNECTION].close()
-}
-
-function passData(this: Socket, chunk: Uint8Array): void {
-  ;(this as SocketOfConnection)[CONNECTION].receive(chunk)
-}
-
-function passClose(this: Socket): void {
-  ;(this as SocketOfConnection)[CONNECTION].closed()
 }
 
 /** A TCP listener whose connections carry frames (docs/protocol.md, framing). */
@@ -185,14 +183,20 @@ export class FramedTcpListener {
       keyOffers?.offerTo(connection)
     }
     const silent = keyOffers && new IdleWatch<FramedTcpConnection>(OFFER_AFTER_MS, offer, OFFER_CHECK_EVERY_MS)
-    this.#around = { handler, maxFrameBytes, active, fresh, silent }
+    this.#around = { handler, maxFrameBytes, active, fresh, silent, kept: new Set() }
   }
 
   /** @throws the listen error of Node */
   static async open(options: FramedTcpOptions): Promise<FramedTcpListener> {
     const listener = new FramedTcpListener(options)
     // Half open, since we end connections ourselves: Node's own way takes a shutdown more.
-    const create = () => createServer({ allowHalfOpen: true }, (socket) => listener.#accept(socket, options))
+    const create = () => {
+      const server = createServer({ allowHalfOpen: true })
+      const { headers, divert, accepting = 'raw' } = options
+      if (headers || divert) server.on('connection', (socket) => listener.#accept(socket, options))
+      else acceptStreams(server, accepting, (stream) => listener.#serve(stream))
+      return server
+    }
     listener.#servers = await listenPerFamily(create, options)
     for (const server of listener.#servers) server.on('error', options.onError)
     return listener
@@ -205,8 +209,8 @@ export class FramedTcpListener {
   /** Ends everything. May be called twice. */
   async close(): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
-    const { active, fresh, silent } = this.#around
-    for (const connection of [...active.all, ...fresh.all, ...(silent?.all ?? [])]) connection.close()
+    const { active, fresh, silent, kept } = this.#around
+    for (const connection of [...active.all, ...fresh.all, ...(silent?.all ?? []), ...kept]) connection.close()
     this.#headers?.close()
     await Promise.all(closed)
     active.close()
@@ -225,7 +229,7 @@ export class FramedTcpListener {
     const remote = { ip, port: socket.remotePort ?? 0 }
     if (this.#headers?.isExpectedFrom(ip)) return this.#awaitHeader(socket, remote, this.#headers)
     if (options.divert?.(socket, ip)) return
-    this.#serve(socket, remote)
+    this.#serve(new SocketStream(socket, remote))
   }
 
   #awaitHeader(socket: Socket, proxy: Endpoint, headers: AwaitedHeaders): void {
@@ -234,14 +238,14 @@ export class FramedTcpListener {
       const introduction = awaited.take(bytes)
       if (!introduction) return
       socket.off('data', take)
-      this.#serve(socket, introduction.remote)?.receive(introduction.rest)
+      this.#serve(new SocketStream(socket, introduction.remote))?.received(introduction.rest)
     }
     socket.on('data', take)
   }
 
   /** Undefined when it was refused. */
-  #serve(socket: Socket, remote: Endpoint): FramedTcpConnection | undefined {
-    const connection = new FramedTcpConnection(socket, remote, this.#around)
+  #serve(stream: AcceptedStream): FramedTcpConnection | undefined {
+    const connection = new FramedTcpConnection(stream, this.#around)
     if (this.#around.handler.onOpen(connection)) return connection
     connection.refuse()
     return undefined

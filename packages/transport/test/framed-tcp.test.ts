@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { encodeFrame, FrameDecoder } from '@tryst/protocol'
+import type { Accepting } from '../src/accepted-stream.ts'
 import { type FramedTcpConnection, type FramedTcpHandler, FramedTcpListener } from '../src/framed-tcp.ts'
 
 const opened: { close(): Promise<unknown> | unknown }[] = []
@@ -11,7 +12,7 @@ afterEach(async () => {
 
 const echo: Partial<FramedTcpHandler> = { onMessage: (connection, payload) => connection.send(payload) }
 
-async function listen(handler: Partial<FramedTcpHandler> = echo, more: object = {}) {
+async function open(handler: Partial<FramedTcpHandler> = echo, more: object = {}) {
   const listener = await FramedTcpListener.open({
     port: 0,
     bind: undefined,
@@ -52,7 +53,10 @@ function payloads(socket: Socket, count: number): Promise<number[]> {
   })
 }
 
-describe('a listener for frames', () => {
+/** Both have to stand all of this, on every version of Node that is used. */
+describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s connections', (accepting) => {
+  const listen = (handler?: Partial<FramedTcpHandler>, more: object = {}) => open(handler, { accepting, ...more })
+
   it('answers on IPv4 and on IPv6, on one port', async () => {
     const remotes: string[] = []
     const { port } = await listen({ ...echo, onOpen: ({ remote }) => remotes.push(remote.ip) > 0 })
@@ -163,6 +167,21 @@ describe('a listener for frames', () => {
     clearInterval(sender)
     expect(isGone).toBe(true)
     expect(received).toEqual([1])
+  })
+
+  it('ends a connection that asks and asks and reads no answer', async () => {
+    const { port } = await listen({ onMessage: (connection) => connection.send(new Uint8Array(64 * 1024)) })
+    const socket = await dial(port)
+    socket.on('error', () => undefined)
+    socket.pause()
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    const asker = setInterval(
+      () => socket.write(Buffer.concat(Array.from({ length: 20 }, () => encodeFrame(bytes(1))))),
+      5,
+    )
+    // A socket that does not read hears of a reset when it writes.
+    await closed
+    clearInterval(asker)
   })
 
   it('tells once that a connection is gone, however it went', async () => {
