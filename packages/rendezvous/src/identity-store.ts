@@ -69,6 +69,9 @@ export interface IdentityStore {
    */
   rename(renaming: Renaming): Promise<RenameOutcome>
 
+  /** The id is free from now on. False: nobody had it. */
+  remove(id: PeerId): Promise<boolean>
+
   /** Waits for what was accepted to be on disk, then lets go of everything. May be called twice. */
   close(): Promise<void>
 }

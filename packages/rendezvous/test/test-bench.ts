@@ -74,6 +74,11 @@ export class MemoryIdentities implements IdentityStore {
     return 'renamed'
   }
 
+  async remove(id: PeerId) {
+    this.#check()
+    return this.rows.delete(id)
+  }
+
   async close() {}
 
   #check() {

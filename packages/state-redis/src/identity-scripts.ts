@@ -4,6 +4,9 @@ import { defineScript } from './redis-script.ts'
 /** For so long a mark of a given-up id stays after its hold is over: by then every node has seen it. */
 export const KEEP_MARK_MS = 7 * 86_400_000
 
+/** As far as a node may be wrong about Redis' time. */
+const CLOCK_ERROR_MS = 1_000
+
 /** Begins the scripts of identities. */
 export const VERSION = `
 local time_us = redis_time[1] * 1000000 + redis_time[2]
@@ -74,6 +77,28 @@ for index, key in ipairs(KEYS) do
     answers[index] = whole(key)
   else
     answers[index] = 0
+  end
+end
+return answers`,
+)
+
+/**
+ * Frees ids: what stood there is marked as given up long ago, so that no node writes it back. Answers for each 0 where
+ * nobody has it, else what stands. A second run finds it free.
+ */
+export const REMOVE_IDENTITIES = defineScript(
+  'remove-identities',
+  `${VERSION}
+local answers = {}
+for index, key in ipairs(KEYS) do
+  local stored = redis.call('HMGET', key, 'guid', 'moved', 'v')
+  if not stored[1] or (stored[2] and is_given_up(stored[2])) then
+    answers[index] = 0
+  else
+    local mark = string.format('%.0f', now_ms - ${CLOCK_ERROR_MS}) .. ':'
+    redis.call('HSET', key, 'moved', mark, 'v', later_than(stored[3]))
+    keep_mark(key, mark)
+    answers[index] = whole(key)
   end
 end
 return answers`,

@@ -15,7 +15,13 @@ import { IdentityMemory } from './identity-memory.ts'
 import { IdentityReads } from './identity-reads.ts'
 import { asFound, equalBytes, type IdentityRecord, isGivenUp, readIdentity } from './identity-record.ts'
 import { completeMove, renameInOneStep, renameInSteps, type WriteIdentity } from './identity-renaming.ts'
-import { CREATE_IDENTITIES, UNDO_IDENTITIES, UPDATE_IDENTITIES } from './identity-scripts.ts'
+import {
+  CREATE_IDENTITIES,
+  REMOVE_IDENTITIES,
+  UNDO_IDENTITIES,
+  UNDO_MOVE,
+  UPDATE_IDENTITIES,
+} from './identity-scripts.ts'
 import { IdentityWriteBack } from './identity-write-back.ts'
 import type { RecalledIdentity } from './node-links-port.ts'
 import { RedisConnection, type RedisEvent } from './redis-connection.ts'
@@ -206,6 +212,23 @@ export class RedisIdentityStore implements IdentityStore {
       if (onlyMoves && this.#owe(id, uuid, before, ip)) return true
       throw error
     }
+    const stored = readIdentity(reply)
+    if (!stored) return false
+    this.#memory.set(id, stored)
+    return true
+  }
+
+  async remove(id: PeerId): Promise<boolean> {
+    this.#refuseWhenClosed()
+    const reply = await this.#write(id, {
+      script: REMOVE_IDENTITIES,
+      args: [],
+      needsReplica: true,
+      undo: (answer) => {
+        const stored = readIdentity(answer)
+        return stored ? [stored.version, UNDO_MOVE, ''] : undefined
+      },
+    })
     const stored = readIdentity(reply)
     if (!stored) return false
     this.#memory.set(id, stored)

@@ -134,6 +134,14 @@ export class SqliteIdentityStore implements IdentityStore {
     })
   }
 
+  async remove(id: PeerId): Promise<boolean> {
+    return this.#write(id, () => {
+      const isHeld = this.#movedIds.find(id, Date.now()) !== undefined
+      this.#movedIds.drop(id)
+      return this.#delete.run(id).changes === 1 || isHeld
+    })
+  }
+
   /** How many devices are stored. Reads the whole index: for the log at start. */
   count(): number {
     return Number(this.#db.prepare('SELECT count(*) AS peers FROM peer').get()?.peers)

@@ -193,6 +193,56 @@ export function identityStoreContract(name: string, createFixture: () => Promise
       expect(await store.find(laptop)).toEqual({ ...identity, publicKey: filled(32, 5), ip: '203.0.113.8' })
     })
 
+    describe('a device that is removed', () => {
+      it('is gone, and its id is free for whoever asks', async () => {
+        await store.create(newcomer(laptop, 1))
+        expect(await store.remove(laptop)).toBe(true)
+        expect(await store.find(laptop)).toBeUndefined()
+        expect(await store.remove(laptop)).toBe(false)
+        const next = await store.create(newcomer(laptop, 2))
+        expect(next).toMatchObject({ created: true })
+        expect(await store.find(laptop)).toEqual(next.identity)
+      })
+
+      it('may come back under the same id', async () => {
+        await store.create(newcomer(laptop, 1))
+        await store.remove(laptop)
+        const again = await store.create(newcomer(laptop, 1))
+        expect(again).toMatchObject({ created: true })
+        expect(await store.find(laptop)).toEqual(again.identity)
+      })
+
+      it('is gone for every other server too, also for one that knew it before', async () => {
+        const other = await fixture.open()
+        try {
+          const { identity } = await store.create(newcomer(laptop, 1))
+          expect(await other.find(laptop)).toEqual(identity)
+          await store.remove(laptop)
+          expect(await other.find(laptop)).toBeUndefined()
+          expect(await other.update(identity, { publicKey: filled(32, 5), ip: '203.0.113.8' })).toBe(false)
+          expect(await store.find(laptop)).toBeUndefined()
+        } finally {
+          await other.close()
+        }
+      })
+
+      it('frees an id that was held for it', async () => {
+        await store.create(newcomer(laptop, 1))
+        await store.rename({ from: laptop, to: desk, uuid: filled(36, 1), holdMs: HOUR_MS })
+        expect(await store.remove(laptop)).toBe(true)
+        expect(await store.create(newcomer(laptop, 2))).toMatchObject({ created: true })
+        expect(await store.find(desk)).toMatchObject({ uuid: filled(36, 1) })
+      })
+
+      it('stays where nothing can be written', async () => {
+        const { identity } = await store.create(newcomer(laptop, 1))
+        const resume = await fixture.interruptWrites()
+        await expect(store.remove(laptop)).rejects.toThrow(StoreUnavailableError)
+        await resume()
+        expect(await store.find(laptop)).toMatchObject({ uuid: identity.uuid })
+      })
+    })
+
     describe('a device that takes another id', () => {
       const rename = (from: PeerId, to: PeerId, value = 1, holdMs = HOUR_MS) =>
         store.rename({ from, to, uuid: filled(36, value), holdMs })
