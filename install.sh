@@ -315,7 +315,7 @@ write_compose_files() {
       fail "$target has other files in it; name an empty folder, or one that --docker has written"
     fi
     # The files that compose files mount or build from.
-    for folder in nginx observability docker; do
+    for folder in nginx proxies observability docker; do
       rm -rf "${target:?}/$folder"
       if [ -d "$from/$folder" ]; then cp -R "$from/$folder" "$target/$folder"; fi
     done

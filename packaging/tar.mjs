@@ -28,6 +28,7 @@ const COMPOSE_FILES = [
   '.env.example',
   'nginx',
   'observability',
+  'proxies',
   'docker',
 ]
 

@@ -290,7 +290,7 @@ describe('install.sh --docker', () => {
     const files = readdirSync(folder).filter((name) => /^docker-compose.*\.yml$/.test(name))
     const compose = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('')
     expect(compose).not.toContain('context: .,')
-    const mounted = [...compose.matchAll(/- \.\/([^:]+):/g)].map(([, path]) => `${path}`)
+    const mounted = [...compose.matchAll(/[ "]\.\/([^:]+):/g)].map(([, path]) => `${path}`)
     expect(mounted.filter((path) => spawnSync('test', ['-e', join(folder, path)]).status !== 0)).toEqual([])
   })
 
