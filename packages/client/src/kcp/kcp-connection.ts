@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock } from '../clock.ts'
 import { randomBytes } from '../random.ts'
 import { FLAGS, type Packet, readPacket, writePacket } from './packet.ts'
-import { ReliableStream, WINDOW_SEGMENTS } from './reliable-stream.ts'
+import { MANY_ACKNOWLEDGEMENTS, ReliableStream, WINDOW_SEGMENTS } from './reliable-stream.ts'
 
 /** Who begins: the side that connects draws the conversation's number. */
 export type KcpRole = 'connect' | 'accept'
@@ -165,7 +165,8 @@ export class KcpConnection {
     const stream = this.#stream
     if (!stream) return
     stream.input(bytes, this.#sinceBeginning())
-    this.#scheduleFlush()
+    if (stream.owedAcknowledgements >= MANY_ACKNOWLEDGEMENTS) this.#flush()
+    else this.#scheduleFlush()
     this.events.readable()
     if (this.#wasFull && stream.unacknowledged < WINDOW_SEGMENTS / 2) {
       this.#wasFull = false

@@ -1,7 +1,7 @@
 import { RoundTrip } from './round-trip.ts'
 import { COMMANDS, distance, readSegments, SEGMENT_HEADER_BYTES, type Segment, writeSegment } from './segment.ts'
 
-/** As stock clients set KCP up: 1200 bytes in a datagram, windows of 1024 segments, no congestion control. */
+/** As stock clients set KCP up: 1200 bytes in a datagram, windows of 1024 segments. */
 const DATAGRAM_BYTES = 1_200
 const SEGMENT_BYTES = DATAGRAM_BYTES - SEGMENT_HEADER_BYTES
 export const WINDOW_SEGMENTS = 1_024
@@ -12,6 +12,14 @@ const FIRST_REMOTE_WINDOW = 128
 /** Segments that were overtaken by so many acknowledged ones are sent again at once, a few times. */
 const OVERTAKEN_BY = 2
 const OVERTAKEN_LIMIT = 5
+/**
+ * Segments in flight at once: few at first, one more for each that arrives, half as many after a loss. Stock clients
+ * may do without such a limit, and then lose what the other side's socket has no room for.
+ */
+const FIRST_CONGESTION_WINDOW = 64
+const SMALLEST_CONGESTION_WINDOW = 32
+/** As many acknowledgements as wait in a datagram that is half full. */
+export const MANY_ACKNOWLEDGEMENTS = 24
 /** A segment that is lost again and again waits half as long again each time, up to this. */
 const LONGEST_RESEND_MS = 3_000
 /** A window that is closed is asked about after this time, and then less and less often. */
@@ -41,6 +49,9 @@ export class ReliableStream {
   #firstInFlight = 0
   #nextToSend = 0
   #remoteWindow = FIRST_REMOTE_WINDOW
+  #congestionWindow = FIRST_CONGESTION_WINDOW
+  /** Losses before this one was sent have had their effect. */
+  #slowedAt = 0
   #probeAtMs: number | undefined
   #probeWaitMs = FIRST_PROBE_MS
 
@@ -122,6 +133,11 @@ export class ReliableStream {
     this.#putDatagram()
   }
 
+  /** Acknowledgements that wait for `flush`. */
+  get owedAcknowledgements(): number {
+    return this.#acknowledgements.length
+  }
+
   /** In how many milliseconds `flush` has something to do; undefined: not before something arrives or is written. */
   nextFlushMs(nowMs: number): number | undefined {
     if (this.#acknowledgements.length > 0 || this.#tellsWindow) return INTERVAL_MS
@@ -158,7 +174,7 @@ export class ReliableStream {
   #acknowledged({ number, timestamp }: Segment, nowMs: number): void {
     const tripMs = distance(Math.trunc(nowMs), timestamp)
     if (this.#inFlight.has(number) && tripMs >= 0) this.#roundTrip.measured(tripMs)
-    this.#inFlight.delete(number)
+    this.#arrivedThere(number)
     this.#advance()
   }
 
@@ -166,9 +182,14 @@ export class ReliableStream {
     if (distance(unacknowledged, this.#nextToSend) > 0) return
     for (const number of this.#inFlight.keys()) {
       if (distance(number, unacknowledged) >= 0) break
-      this.#inFlight.delete(number)
+      this.#arrivedThere(number)
     }
     this.#advance()
+  }
+
+  #arrivedThere(number: number): void {
+    if (!this.#inFlight.delete(number)) return
+    this.#congestionWindow = Math.min(WINDOW_SEGMENTS, this.#congestionWindow + 1)
   }
 
   #advance(): void {
@@ -184,7 +205,7 @@ export class ReliableStream {
   }
 
   #hasRoom(): boolean {
-    const window = Math.min(WINDOW_SEGMENTS, this.#remoteWindow)
+    const window = Math.min(this.#congestionWindow, this.#remoteWindow)
     return distance(this.#nextToSend, this.#firstInFlight) < window
   }
 
@@ -199,12 +220,20 @@ export class ReliableStream {
   }
 
   #transmit(segment: InFlight, nowMs: number): void {
+    if (segment.transmissions > 0) this.#slowDown(segment.number)
     if (segment.transmissions === 0) segment.waitMs = this.#roundTrip.waitMs
     else if (nowMs >= segment.resendAtMs) segment.waitMs = Math.min(LONGEST_RESEND_MS, 1.5 * segment.waitMs)
     segment.transmissions++
     segment.overtaken = 0
     segment.resendAtMs = nowMs + segment.waitMs
     this.#put(COMMANDS.push, segment.number, Math.trunc(nowMs) >>> 0, segment.bytes)
+  }
+
+  /** Once for what was in flight when a segment was lost. */
+  #slowDown(lost: number): void {
+    if (distance(lost, this.#slowedAt) < 0) return
+    this.#slowedAt = this.#nextToSend
+    this.#congestionWindow = Math.max(SMALLEST_CONGESTION_WINDOW, this.#congestionWindow >> 1)
   }
 
   /** Asks a side that can take nothing whether it can now: its word that it can may have been lost. */
