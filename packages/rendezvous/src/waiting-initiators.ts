@@ -47,15 +47,15 @@ interface Slot {
   ask: Ask | undefined
 }
 
-/** Where a connection's asks are kept, by device and kind, oldest first: in itself, for the same reason. */
+/** Where a connection's asks are kept, oldest first: in itself, for the same reason. */
 const ASKS = Symbol('asks of a connection')
-type Asking = ClientConnection & { [ASKS]?: Map<string, Slot> | undefined }
+type Asking = ClientConnection & { [ASKS]?: Slot[] | undefined }
 
 /** Draws a number of 32 bits that nobody can guess. */
 export type RandomUint32 = () => number
 
-/** Devices that one connection may wait for at once; the oldest gives way. */
-const MAX_ASKS_PER_CONNECTION = 32
+/** Devices that one connection may wait for at once; the oldest gives way. Stock clients ask for one. */
+const MAX_ASKS_PER_CONNECTION = 8
 /** Clients give up after 18 s; a connection that is kept open for other reasons waits no longer than this. */
 export const WAIT_FOR_ANSWER_MS = 40_000
 /** Devices that were asked to punch by UDP answer at once, or when a datagram was lost 30 ms later. */
@@ -102,24 +102,20 @@ export class WaitingInitiators {
     const udp = byUdp ? 'awaited' : 'not-asked'
     let asks = initiator[ASKS]
     if (!asks) {
-      asks = new Map()
+      asks = []
       initiator[ASKS] = asks
       this.#size++
     }
-    const key = `${needsTruePort ? 'direct' : kind}|${id}`
-    const known = asks.get(key)?.ask
-    if (known) {
-      known.deviceIp = deviceIp
-      known.askedMs = nowMs
-      known.udp = udp
-      return known
+    for (const { ask } of asks) {
+      if (ask?.id !== id || hasTruePort(ask) !== needsTruePort || ask.kind !== kind) continue
+      ask.deviceIp = deviceIp
+      ask.askedMs = nowMs
+      ask.udp = udp
+      return ask
     }
-    if (asks.size >= MAX_ASKS_PER_CONNECTION) {
-      for (const [oldestKey, oldest] of asks) {
-        asks.delete(oldestKey)
-        this.#forget(oldest)
-        break
-      }
+    if (asks.length >= MAX_ASKS_PER_CONNECTION) {
+      const oldest = asks.shift()
+      if (oldest) this.#forget(oldest)
     }
     const { remote } = initiator
     const address = needsTruePort ? remote : { ip: remote.ip, port: this.#secretPort(remote) }
@@ -137,7 +133,7 @@ export class WaitingInitiators {
       udp,
     }
     const slot: Slot = { ask }
-    asks.set(key, slot)
+    asks.push(slot)
     this.#byHandle.set(keyOf(ask), slot)
     if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), slot)
     this.#unanswered++
@@ -173,7 +169,7 @@ export class WaitingInitiators {
     if (!asks) return
     initiator[ASKS] = undefined
     this.#size--
-    for (const slot of asks.values()) this.#forget(slot)
+    for (const slot of asks) this.#forget(slot)
   }
 
   #find(handle: Uint8Array, id: string): Ask | undefined {
