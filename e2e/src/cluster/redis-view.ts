@@ -38,6 +38,15 @@ export class RedisView {
     return new Map(living.map((node) => [node, String(JSON.parse(infos[node] ?? '{}').name)]))
   }
 
+  /** Names of the nodes that say of themselves that they are leaving. */
+  async leavingNodes(): Promise<string[]> {
+    const infos = Object.values(await this.redis.hgetall(keys.nodeInfo()))
+    return infos.flatMap((text) => {
+      const { name, isLeaving } = JSON.parse(text)
+      return isLeaving === true ? [String(name)] : []
+    })
+  }
+
   /** Who holds each of these devices; those that nobody holds are missing. */
   async owners(ids: Iterable<string>): Promise<Map<string, Owner>> {
     const wanted = [...ids]

@@ -181,21 +181,21 @@ export class RendezvousServer {
   }
 
   /**
-   * Takes no new requests and holds no devices from now on: they turn to another node. Whoever waits here still gets what
-   * devices answer. Settles when the other nodes know.
-   */
-  retire(): Promise<void> {
-    this.introducer.drain()
-    return this.#places.retire()
-  }
-
-  /**
    * Devices that have not been heard of for too long fall silent, clients that keep a connection open hear from this
    * server; to be called a few times a second.
    */
   sweep(): void {
     this.sources.survey(this.presence, this.ports.clock())
     this.#places.sweep()
+  }
+
+  /**
+   * Takes no new requests and holds no devices from now on: they turn to another node. Whoever waits here still gets what
+   * devices answer. Settles when the other nodes know.
+   */
+  retire(): Promise<void> {
+    this.introducer.drain()
+    return this.#places.retire()
   }
 
   /** One datagram on the main port. Its bytes are read during the call only; what has to last is copied. */

@@ -26,6 +26,11 @@ export class OtherNodes {
     )
   }
 
+  /** Those among them that hold devices, or may take some. */
+  get holders(): KnownNode[] {
+    return this.idServers.filter(({ isLeaving }) => !isLeaving)
+  }
+
   /** Asks one node and notes whether it answered. */
   async ask<T>(node: KnownNode, question: (links: NodeLinksPort, target: LinkTarget) => Promise<T>): Promise<T> {
     try {

@@ -37,6 +37,7 @@ export class PresenceUpkeep {
   #sweptUntilMs = performance.now()
   #nextBucket = Math.floor(Math.random() * PEER_BUCKETS)
   #isAllDue = false
+  #isWithdrawn = false
   #working: Promise<void> | undefined
 
   constructor(parts: UpkeepParts) {
@@ -53,7 +54,7 @@ export class PresenceUpkeep {
 
   /** To be called every second or so: does what is due. */
   turn(): Promise<void> {
-    if (this.#parts.connection.state !== 'up') return Promise.resolve()
+    if (this.#parts.connection.state !== 'up' || this.#isWithdrawn) return Promise.resolve()
     this.#working ??= this.#work()
       // What could not be done is still due at the next turn.
       .catch(() => {})
@@ -66,6 +67,9 @@ export class PresenceUpkeep {
   /** Devices that this node held are offline. */
   async withdraw(): Promise<void> {
     const { connection, ledger } = this.#parts
+    this.#isWithdrawn = true
+    // Nothing is written back behind what is taken away now.
+    await this.#working
     const ids: PeerId[] = []
     for (let bucket = 0; bucket < PEER_BUCKETS; bucket++) ids.push(...ledger.bucket(bucket).keys())
     const deadlineMs = performance.now() + LONGEST_LEAVE_MS
@@ -137,6 +141,7 @@ export class PresenceUpkeep {
     if (items.length === 0) return
     const { connection, node, ledger } = this.#parts
     for (const group of chunks(chunks(items, BATCH), CALLS_AT_ONCE)) {
+      if (this.#isWithdrawn) return
       const calls = group.map(
         (batch): ScriptCall => ({
           script: RESTORE,
@@ -170,7 +175,8 @@ export class PresenceUpkeep {
         if (other !== '') onTaken(item.id, version, other as NodeId)
         continue
       }
-      const isElsewhere = (await node.find(other as NodeId)) !== undefined
+      const owner = await node.find(other as NodeId)
+      const isElsewhere = owner !== undefined && !owner.isLeaving
       if (!this.#isStill(item)) continue
       if (isElsewhere) ledger.lose(item.id)
       // Nobody else has the device: its owner is dead.

@@ -312,9 +312,9 @@ export class RedisCluster implements Cluster {
   #turn(): void {
     this.#others.tidy()
     this.#forgets.turn()
+    if (this.#retiring) return
     const { hasLease } = this.#node
     // Others have taken this node for dead, and its devices for theirs.
-    if (this.#retiring) return
     if (hasLease && !this.#hadLease) this.#upkeep.restoreAll()
     else this.#upkeep.turn()
     this.#hadLease = hasLease

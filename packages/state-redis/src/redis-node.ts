@@ -21,6 +21,8 @@ export interface NodeFacts {
 export interface KnownNode extends NodeFacts {
   /** Drawn anew at every start. */
   readonly incarnation: NodeId
+  /** It holds no devices any more; who waits there is still answered. */
+  readonly isLeaving?: boolean
 }
 
 export interface RedisNodeEvents {
@@ -89,6 +91,7 @@ export class RedisNode {
   #renewingNext: Promise<void> | undefined
   #failures = 0
   #timer: NodeJS.Timeout | undefined
+  #isLeaving = false
   #state: 'new' | 'running' | 'withdrawn' = 'new'
 
   constructor(connection: RedisConnection, facts: NodeFacts, { incarnation, events = {} }: RedisNodeOptions = {}) {
@@ -196,6 +199,12 @@ export class RedisNode {
     return this.#renewingNext
   }
 
+  /** Tells the others that this node is leaving, now or as soon as Redis can be asked. */
+  async retire(): Promise<void> {
+    this.#isLeaving = true
+    await this.#renewAfterNow()
+  }
+
   /** Ends the lease and the announcements. May be called twice. */
   async withdraw(): Promise<void> {
     if (this.#state === 'withdrawn') return
@@ -230,7 +239,7 @@ export class RedisNode {
       ...[this.#memberOf(address), relay.leaseMs, JSON.stringify(relay)],
     ])
     this.#announcing.clear()
-    const info = JSON.stringify({ role, name, address, version, workers })
+    const info = JSON.stringify({ role, name, address, version, workers, ...(this.#isLeaving && { isLeaving: true }) })
     const sentMs = performance.now()
     try {
       const reply = await this.#connection.run({

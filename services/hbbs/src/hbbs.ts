@@ -204,11 +204,13 @@ export class Hbbs {
     const { udp, main, second, webSocket } = this.listeners
     const { waiting } = this.server.introducer
     this.stopWork()
-    this.server.introducer.drain()
+    // Nobody may be told that a device was asked which hears nothing any more.
+    const retired = this.server.retire()
     await udp.close()
     // Answers may arrive at other nodes, and are brought here as long as this one takes part.
     const deadline = performance.now() + DRAIN_MS
     while (waiting.unanswered > 0 && performance.now() < deadline) await sleep(DRAIN_CHECK_MS)
+    await retired
     await this.parts.cluster.leave()
     await Promise.all([main.close(), second.close(), webSocket.close()])
     await this.parts.identities.close()
