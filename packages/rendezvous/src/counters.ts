@@ -23,6 +23,24 @@ export const REGISTRATION_OUTCOMES = [
 ] as const
 export type RegistrationOutcome = (typeof REGISTRATION_OUTCOMES)[number]
 
+/** What became of changes of id. */
+export const ID_CHANGE_OUTCOMES = [
+  'changed',
+  'invalid',
+  'not_its_own',
+  'taken',
+  'too_many_changes',
+  'too_many_new_ids',
+  'too_many_wrong_proofs',
+  'too_many_lookups',
+  'later',
+  'not_supported',
+  'uncertain',
+  'busy',
+  'store_unavailable',
+] as const
+export type IdChangeOutcome = (typeof ID_CHANGE_OUTCOMES)[number]
+
 /** What became of requests of controllers, punches and relays alike. */
 export const REQUEST_OUTCOMES = [
   'punch',
@@ -71,6 +89,7 @@ export class Counters {
   udpNatTests = 0
   onlineQueries = 0
   readonly registrations = zeros(REGISTRATION_OUTCOMES)
+  readonly idChanges = zeros(ID_CHANGE_OUTCOMES)
   readonly requests = zeros(REQUEST_OUTCOMES)
   readonly answers = zeros(ANSWER_OUTCOMES)
   readonly proxied = zeros(PROXIED_OUTCOMES)

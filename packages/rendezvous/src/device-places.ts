@@ -76,6 +76,13 @@ export class DevicePlaces {
     return this.parts.cluster.retire()
   }
 
+  /** Whether the device is online, here or on another node. Rejects with StoreUnavailableError. */
+  async isOnlineAnywhere(id: PeerId): Promise<boolean> {
+    const { presence, cluster, clock } = this.parts
+    if (presence.isOnline(id, clock())) return true
+    return !cluster.isAlone && (await cluster.locate([id]))[0] !== undefined
+  }
+
   /** The IP that the device is heard from. */
   holds(id: PeerId): string | undefined {
     const here = this.#isRetired ? undefined : this.parts.presence.find(id, this.parts.clock())

@@ -11,6 +11,8 @@ export type LimitName =
   | 'lookups-per-minute'
   | 'uuid-mismatch-silence'
   | 'devices'
+  | 'id-changes'
+  | 'wrong-uuids-per-minute'
   | 'pending-registrations'
   | 'sessions-per-minute'
 
@@ -51,6 +53,12 @@ export interface RendezvousEvents {
    * @param registeredFrom where the device registered last; empty where that is not known
    */
   newKeyRefused(id: PeerId, from: Endpoint, registeredFrom: string): void
+  /** A device has another id from now on. */
+  idChanged(before: PeerId, after: PeerId, from: Endpoint): void
+  /** A device goes on under an id that it had given up. */
+  idTakenBack(id: PeerId, instead: PeerId): void
+  /** Somebody without its uuid wanted to give a device another id. For fail2ban: its form in the log is stable. */
+  idChangeRefused(id: string, from: Endpoint): void
   /** For fail2ban: its form in the log is stable. */
   keyMismatch(id: string, from: Endpoint): void
   ipChanged(id: PeerId, fromIp: string, toIp: string): void

@@ -14,6 +14,7 @@ export {
   ANSWER_OUTCOMES,
   Counters,
   DROP_REASONS,
+  ID_CHANGE_OUTCOMES,
   KEY_EXCHANGE_OUTCOMES,
   type KeyExchangeOutcome,
   REGISTRATION_OUTCOMES,

@@ -4,9 +4,10 @@ import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
 import type { ListingReason } from './device-access.ts'
 import type { DeviceChannel } from './device-channel.ts'
-import { DeviceProofs } from './device-proofs.ts'
 import type { DevicePlaces } from './device-places.ts'
+import { DeviceProofs } from './device-proofs.ts'
 import type { RendezvousEvents } from './events.ts'
+import { type HeldIds, isHeldFor } from './held-ids.ts'
 import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IpChanges } from './ip-changes.ts'
 import { isLoopback } from './loopback.ts'
@@ -41,6 +42,7 @@ const BEGIN_WRITES_WITHIN_MS = 500
 
 export interface RegistrarParts {
   readonly admissions: Admissions
+  readonly heldIds: HeldIds
   readonly identities: IdentityStore
   readonly presence: PresenceTable
   readonly places: DevicePlaces
@@ -195,7 +197,7 @@ export class Registrar {
   }
 
   async #store(registration: Applicant, from: Endpoint, channel: DeviceChannel): Promise<RegistrationOutcome> {
-    const { identities, presence, limiter, events, clock, signed, admissions } = this.parts
+    const { identities, presence, limiter, events, clock, signed, admissions, heldIds } = this.parts
     const { id, uuid, publicKey } = registration
     const { ip, port } = from
     if (!presence.hasRoomFor(id)) {
@@ -204,6 +206,7 @@ export class Registrar {
     }
     const begunMs = clock()
     let stored = await identities.find(id)
+    if (isHeldFor(stored, registration)) stored = await heldIds.takeBack(stored)
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const decision = decideRegisterPk(registration, stored)
       switch (decision) {

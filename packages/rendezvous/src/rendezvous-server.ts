@@ -22,8 +22,10 @@ import { connectionChannel, datagramChannel } from './device-channel.ts'
 import { DevicePlaces } from './device-places.ts'
 import { DeviceRequests } from './device-requests.ts'
 import type { RendezvousEvents } from './events.ts'
+import { HeldIds } from './held-ids.ts'
 import { type HiddenSources, unreportedSources } from './hidden-sources.ts'
 import type { HttpProxy } from './http-proxy.ts'
+import { IdChanger } from './id-changer.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { Introducer } from './introducer.ts'
 import { IpChanges } from './ip-changes.ts'
@@ -39,7 +41,7 @@ import { Registrar } from './registrar.ts'
 import { RegistrationLimiter } from './registration-limits.ts'
 import type { RelayDirectory } from './relay-directory.ts'
 import type { RelayTickets } from './relay-tickets.ts'
-import type { RendezvousSettings } from './settings.ts'
+import { DEFAULT_OLD_ID_HOLD_MS, type RendezvousSettings } from './settings.ts'
 import { SignedIdentities } from './signed-identities.ts'
 import { UdpNatTest } from './udp-nat-test.ts'
 import type { RandomUint32 } from './waiting-initiators.ts'
@@ -97,6 +99,7 @@ export class RendezvousServer {
   readonly #punchLog = new PunchLog()
   readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
   readonly #places: DevicePlaces
+  readonly #idChanger: IdChanger
 
   constructor(
     settings: RendezvousSettings,
@@ -137,8 +140,17 @@ export class RendezvousServer {
     const admissions = new Admissions({
       ...{ mode: settings.accessMode ?? 'open', access: ports.access, clock, events },
     })
+    const holdMs = settings.oldIdHoldMs ?? DEFAULT_OLD_ID_HOLD_MS
+    const isOnline = (id: PeerId) => places.isOnlineAnywhere(id)
+    const heldIds = new HeldIds({ identities, admissions, events, holdMs, isOnline })
+    this.#idChanger = new IdChanger({
+      ...{ mode: settings.idChanges ?? 'on', holdMs, identities, admissions, limits, counters, events, clock },
+      limiter: this.#limiter,
+      isHidden: (ip) => sources.isHidden(ip),
+      onChanged: (from, to) => this.#idChanged(from, to),
+    })
     this.registrar = new Registrar({
-      admissions,
+      ...{ admissions, heldIds },
       ...{ identities, presence, places, signed, limits, keepAliveMs, counters, events, clock },
       limiter: this.#limiter,
       ipChanges: this.#ipChanges,
@@ -332,14 +344,30 @@ export class RendezvousServer {
       return 'invalid'
     }
     if (message.oldId !== '') {
-      this.counters.registrations.not_supported++
-      connection.send(NOT_SUPPORTED)
-      this.#done(connection)
+      this.#changeId(connection, message)
       return 'valid'
     }
     this.kept.keep(connection)
     this.registrar.register(message, connection.remote, connectionChannel(connection))
     return 'invalid'
+  }
+
+  #changeId(connection: ClientConnection, message: rendezvous.RegisterPk): void {
+    void this.#idChanger.change(message, connection.remote).then((result) => {
+      connection.send(encodeRendezvous({ registerPkResponse: { result } }))
+      this.#done(connection)
+    })
+  }
+
+  /** One that keeps a connection tells its new id there; another one is nowhere until it registers. */
+  #idChanged(from: PeerId, to: PeerId): void {
+    const { cluster, events } = this.ports
+    this.#signed.forget(from)
+    this.#signed.forget(to)
+    if (this.kept.of(from)) return
+    this.dismiss(from)
+    if (cluster.isAlone) return
+    cluster.dismiss(from).catch((error: unknown) => events.unavailable('presence', error))
   }
 
   /** Nothing else is expected on the connection, unless it is kept for something else. */
@@ -417,9 +445,6 @@ export class RendezvousServer {
     this.counters.drops[reason]++
   }
 }
-
-/** RegisterPkResponse NOT_SUPPORT. */
-const NOT_SUPPORTED = encodeRendezvous({ registerPkResponse: { result: 6 } })
 
 type AnswerMessage = Extract<RendezvousMessage, { union: 'punchHoleSent' | 'localAddr' | 'relayResponse' }>
 

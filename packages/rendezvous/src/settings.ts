@@ -6,6 +6,12 @@ import type { RelayRule } from './relay-rules.ts'
 export interface RendezvousSettings {
   /** Which devices that nobody knows yet may register; default `open`. */
   readonly accessMode?: AccessMode
+  /** Whether devices may give themselves other ids; default `on`. */
+  readonly idChanges?: 'on' | 'off'
+  /** How long nobody else gets an id that a device has given up; default DEFAULT_OLD_ID_HOLD_MS. */
+  readonly oldIdHoldMs?: number
+  /** Whether the later one of two devices with one identity is made to draw another id; default false. */
+  readonly healClones?: boolean
   /** Who may ask for devices; default `anyone`. */
   readonly allowControl?: ControlRule
   /** What controllers have to present; undefined: nothing is checked. */
@@ -66,6 +72,9 @@ export const DEFAULT_REGISTRATION_LIMITS: RegistrationLimits = Object.freeze({
   lookupsPerMinute: 2_000,
   mismatchSilenceMs: 30_000,
 })
+
+/** Long enough for whoever has the old id in an address book to find out. */
+export const DEFAULT_OLD_ID_HOLD_MS = 86_400_000
 
 /** Ids shorter than this are refused with UUID_MISMATCH, on which stock clients draw another id. */
 export const MIN_REGISTERED_ID_BYTES = 6

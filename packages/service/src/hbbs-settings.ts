@@ -161,6 +161,33 @@ export const hbbsSettings = {
     reason:
       'A request says nothing of the device that it comes from: `registered` lets a whole network in as soon as one device in it is online.',
   }),
+  idChanges: setting({
+    variable: 'CHANGE_ID',
+    schema: sharedSettings.console.schema,
+    fallback: true,
+    fallbackText: 'Y',
+    topic: 'Access',
+    meaning: 'Y: users may give their devices other IDs. N: clients say that the server does not support it.',
+  }),
+  oldIdHoldMs: setting({
+    variable: 'OLD_ID_HOLD',
+    schema: secondsAsMs({ min: 60, max: 31_536_000 }),
+    fallback: 86_400_000,
+    fallbackText: '86400',
+    topic: 'Access',
+    meaning: 'How long (s) nobody else gets an ID that a device has given up; the device may have it back.',
+    reason: 'Whoever has the old ID in an address book finds nobody there, instead of somebody else.',
+  }),
+  healClones: setting({
+    variable: 'HEAL_CLONES',
+    schema: sharedSettings.console.schema,
+    fallback: false,
+    fallbackText: 'N',
+    topic: 'Access',
+    meaning:
+      'Y: of two machines that were set up from one image and share an ID, the one that came later is made to draw an ID of its own. N: they are reported only.',
+    reason: 'A device that loses its ID is not found under it any more.',
+  }),
   adminSocket: setting({
     variable: 'ADMIN_SOCKET',
     schema: trimmedText('the path of a Unix socket, or none'),

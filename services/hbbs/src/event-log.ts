@@ -23,6 +23,8 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
   'key-changes': 'a device changes its key again and again: look for two devices with one id and uuid',
   'lookups-per-minute': 'raise LOOKUPS_PER_MINUTE for a large fleet behind one address, else block the source',
   'uuid-mismatch-silence': 'a device uses an id that another one has: give it a new id',
+  'id-changes': 'a device changes its ID again and again; each keeps the old one from others for OLD_ID_HOLD',
+  'wrong-uuids-per-minute': 'somebody tries to give devices of others another ID: block the source',
   devices: 'raise MAX_DEVICES, or start another node',
   'sessions-per-minute':
     'more than 10,000 relayed sessions of one address within a minute: relays that demand tickets will not know the others; block the source',
@@ -93,6 +95,16 @@ export class EventLog implements RendezvousEvents {
       { remedy: 'look at tryst devices list, then approve or refuse it' },
       `New key refused from ${formatEndpoint(from)} for peer ${printable(id)} - registered from ${registeredFrom || 'nowhere known'}`,
     )
+
+  idChanged: RendezvousEvents['idChanged'] = (before, after, from) =>
+    this.log.info({ id: after, before, from: formatEndpoint(from) }, 'device has another id')
+
+  idTakenBack: RendezvousEvents['idTakenBack'] = (id, instead) =>
+    this.log.warn({ id, instead }, 'device goes on under the id that it had given up')
+
+  /** Its form is stable: docs/operating.md, fail2ban. */
+  idChangeRefused: RendezvousEvents['idChangeRefused'] = (id, from) =>
+    this.log.warn(`Change of ID refused from ${formatEndpoint(from)} for peer ${printable(id)} - invalid uuid`)
 
   /** Its form is stable: docs/operating.md, fail2ban. */
   keyMismatch: RendezvousEvents['keyMismatch'] = (id, from) =>

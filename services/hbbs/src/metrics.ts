@@ -30,6 +30,12 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     read: () => counters.registrations,
   })
   metrics.totals({
+    name: 'tryst_id_changes_total',
+    help: 'Changes of ID by outcome',
+    label: 'outcome',
+    read: () => counters.idChanges,
+  })
+  metrics.totals({
     name: 'tryst_requests_total',
     help: 'Punch and relay requests by outcome',
     label: 'outcome',

@@ -39,6 +39,9 @@ export function hbbsOptions(config: HbbsConfig, expectedKey: string | undefined)
       softwareUrl: config.softwareUrl,
       apiPathPrefix: config.apiPublicUrl === undefined ? '' : pathOf(config.apiPublicUrl),
       maxDevices: config.maxDevices,
+      idChanges: config.idChanges ? 'on' : 'off',
+      oldIdHoldMs: config.oldIdHoldMs,
+      healClones: config.healClones,
       keepAliveMs: config.keepAliveMs,
       maxKeptDevices: Math.floor(config.connectionsTotal * KEPT_SHARE),
       limits: {
