@@ -11,7 +11,7 @@ type SecureTcp = typeof import('@tryst/protocol/secure-tcp')
  */
 export const OFFER_AFTER_MS = 150
 /** How late a silent client may be found; with the wait above it is below the 300 ms that users do not notice. */
-export const OFFER_CHECK_EVERY_MS = 50
+export const OFFER_CHECK_EVERY_MS = 25
 
 /** One pair serves the offers of this time, or so many handshakes. */
 const PAIR_LASTS_MS = 10_000
