@@ -69,4 +69,10 @@ export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-dir
 export type { RelayRule } from './relay-rules.ts'
 export { noTickets, type RelayTickets } from './relay-tickets.ts'
 export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
-export { DEFAULT_REGISTRATION_LIMITS, type RegistrationLimits, type RendezvousSettings } from './settings.ts'
+export {
+  DEFAULT_OLD_ID_HOLD_MS,
+  DEFAULT_REGISTRATION_LIMITS,
+  MIN_REGISTERED_ID_BYTES,
+  type RegistrationLimits,
+  type RendezvousSettings,
+} from './settings.ts'

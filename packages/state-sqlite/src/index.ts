@@ -1,6 +1,7 @@
 export type { DatabaseFailureReason } from './database-failure.ts'
 export { InProcessCluster, InProcessHub } from './in-process-cluster.ts'
 export { InProcessRelayDirectory } from './in-process-relay-directory.ts'
+export { type ListedPeer, listPeers } from './list-peers.ts'
 export { LoneNode } from './lone-node.ts'
 export { DatabaseOpenError, type Durability } from './open-database.ts'
 export type { PeerRow, UnusableRow } from './peer-row.ts'
