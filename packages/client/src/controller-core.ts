@@ -6,14 +6,15 @@ import { shakeHands } from './controller-handshake.ts'
 import { ControllerSession, type SessionKind } from './controller-session.ts'
 import { drawId } from './device-identity.ts'
 import type { Dialler } from './dialler.ts'
+import { firstSuccess, type Way } from './first-success.ts'
 import { HealthCheck } from './health-check.ts'
-import { reachDevice } from './initiator.ts'
+import { type Initiation, type Reached, reachDevice } from './initiator.ts'
 import type { Link, LinkTransport } from './link.ts'
 import { LinkRegistry } from './link-registry.ts'
 import { type NatType, testNat } from './nat-test.ts'
 import { queryOnline } from './online-query.ts'
 import { PeerStream } from './peer-stream.ts'
-import type { Network } from './rendezvous-link.ts'
+import { findServer, type Network } from './rendezvous-link.ts'
 import type { ServerSettings } from './service-address.ts'
 
 export interface ControllerOptions {
@@ -29,6 +30,12 @@ export interface ControllerOptions {
   readonly localAddress?: string
   /** Access token of the account API. */
   readonly token?: string
+  /** The client's option of this name: the device is asked to punch by UDP as well. Default false, as in stock clients. */
+  readonly udpPunch?: boolean
+  /** False: no TCP connection to the device is tried. Default true. */
+  readonly tcpPunch?: boolean
+  /** An address of this machine that the device can reach: IPv6 is tried, too. Default: it is not. */
+  readonly ipv6Address?: string
   readonly clock?: Clock
 }
 
@@ -50,6 +57,12 @@ const CONN_TYPES: Record<SessionKind, rendezvous.ConnType> = {
   desktop: rendezvous.ConnType.DEFAULT_CONN,
   fileTransfer: rendezvous.ConnType.FILE_TRANSFER,
   terminal: rendezvous.ConnType.TERMINAL,
+}
+
+/** A device that was reached, and the stream on which both know each other. */
+interface Met {
+  readonly reached: Reached
+  readonly stream: PeerStream
 }
 
 const ignore = () => undefined
@@ -123,23 +136,21 @@ export class ControllerCore {
   async #connect(deviceId: string, options: ConnectOptions, signal: AbortSignal): Promise<ControllerSession> {
     const kind = options.kind ?? 'desktop'
     const earlierFailures = this.#directFailures.get(deviceId) ?? 0
-    const reached = await reachDevice({
+    const initiation = {
       network: this.#network,
       deviceId,
       natType: this.#natType,
       forceRelay: options.forceRelay ?? false,
       connType: CONN_TYPES[kind],
       token: this.#options.token ?? '',
+      ipv6Address: this.#options.ipv6Address,
       earlierFailures,
-      signal,
-    })
+    }
+    const { reached, stream } = await this.#meet(initiation, options.unencrypted ?? 'refuse', signal)
     if (reached.directFailed) this.#directFailures.set(deviceId, earlierFailures + 1)
-    const stream = new PeerStream(reached.link)
     const cutOff = () => void reached.link.close()
     signal.addEventListener('abort', cutOff)
     try {
-      await shakeHands(stream, this.#verify(reached.signedIdentity, deviceId), options.unencrypted ?? 'refuse')
-      void reached.companion?.close()
       if (reached.feedback !== 0) this.#checkHealth(reached.link)
       const login = {
         deviceId,
@@ -154,11 +165,51 @@ export class ControllerCore {
       await session.loggedIn()
       return session
     } catch (error) {
-      void reached.companion?.close()
       if (!(error instanceof ConnectError && error.failure === 'login')) await reached.link.close()
       throw error
     } finally {
       signal.removeEventListener('abort', cutOff)
+    }
+  }
+
+  /**
+   * The first encrypted stream to the device. With UDP punching two requests are made at once, one of them as without;
+   * the connection before them tells where the server is.
+   */
+  async #meet(
+    initiation: Omit<Initiation, 'byTcp' | 'byUdp' | 'signal'>,
+    unencrypted: 'refuse' | 'accept',
+    signal: AbortSignal,
+  ): Promise<Met> {
+    const { udpPunch = false, tcpPunch = true } = this.#options
+    const mayPunch = udpPunch && this.#network.transport === 'tcp' && !initiation.forceRelay
+    const byUdp = mayPunch ? await findServer(this.#network, signal) : undefined
+    const byTcp = tcpPunch
+    const ways: Way<Met>[] = []
+    if (byTcp || !byUdp) {
+      ways.push((signal) => this.#secure({ ...initiation, byTcp, byUdp: undefined, signal }, unencrypted))
+    }
+    if (byUdp) ways.push((signal) => this.#secure({ ...initiation, byTcp, byUdp, signal }, unencrypted))
+    return firstSuccess(ways, signal, ({ reached }) => void reached.link.close())
+  }
+
+  async #secure(initiation: Initiation, unencrypted: 'refuse' | 'accept'): Promise<Met> {
+    const { deviceId, signal } = initiation
+    const reached = await reachDevice(initiation)
+    const { link, companion } = reached
+    const cutOff = () => void link.close()
+    signal.addEventListener('abort', cutOff)
+    try {
+      if (signal.aborted) throw new ConnectError('aborted', 'the attempt was given up')
+      const stream = new PeerStream(link)
+      await shakeHands(stream, this.#verify(reached.signedIdentity, deviceId), unencrypted)
+      return { reached, stream }
+    } catch (error) {
+      await link.close()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', cutOff)
+      void companion?.close()
     }
   }
 

@@ -29,7 +29,7 @@ export class ControllerSession extends PeerSession {
   private constructor(
     stream: PeerStream,
     private readonly login: Login,
-    readonly path: SessionPath,
+    override readonly path: SessionPath,
   ) {
     super(stream)
   }

@@ -55,7 +55,7 @@ export class DeviceSession extends PeerSession {
   private constructor(
     stream: PeerStream,
     private readonly host: SessionHost,
-    readonly path: SessionPath,
+    override readonly path: SessionPath,
   ) {
     super(stream)
   }

@@ -8,7 +8,7 @@ import { DeviceSession, drawText, type SessionHost } from './device-session.ts'
 import type { LinkTransport } from './link.ts'
 import { LinkRegistry } from './link-registry.ts'
 import { type LoginFailures, NO_FAILURES } from './login.ts'
-import { type Meeting, meet } from './meeting.ts'
+import { type Meeting, meet, waitOverIpv6 } from './meeting.ts'
 import { type NatType, repeatNatTest, testNat } from './nat-test.ts'
 import { nodeDialler } from './node-dialler.ts'
 import { decideReaction, type Reaction, type SeenPush } from './reaction.ts'
@@ -37,8 +37,10 @@ export interface DeviceOptions {
   readonly natType?: NatType
   /** The server has confirmed this key before. Default false. */
   readonly keyConfirmed?: boolean
-  /** False: the device accepts no direct connections. Default true. */
+  /** False: the device accepts no direct connections over TCP. Default true. */
   readonly mayListen?: boolean
+  /** An address of this machine that initiators can reach: they may come over IPv6. Default: they don't. */
+  readonly ipv6Address?: string
   readonly hostname?: string
   readonly clock?: Clock
   /** Called when a controller has logged in; sets `onData`, say. */
@@ -227,14 +229,20 @@ export class Device extends EventEmitter<DeviceEvents> {
       natType: this.#natType,
       signal: this.#closing.signal,
     }
-    try {
-      const meeting = await meet(reaction, context)
-      if (!meeting) return
-      const initiatorIp = 'handle' in reaction ? unmangleAddress(reaction.handle).ip : reaction.initiator.ip
-      await this.#hold(meeting, initiatorIp)
-    } catch (error) {
-      if (!this.#closing.signal.aborted) this.emit('failure', error as Error)
+    const initiatorIp = 'handle' in reaction ? unmangleAddress(reaction.handle).ip : reaction.initiator.ip
+    const hold = async (arrival: Promise<Meeting | undefined>) => {
+      try {
+        const meeting = await arrival
+        if (meeting) await this.#hold(meeting, initiatorIp)
+      } catch (error) {
+        if (!this.#closing.signal.aborted) this.emit('failure', error as Error)
+      }
     }
+    const { ipv6Address } = this.#options
+    const ipv6 = 'ipv6' in reaction ? reaction.ipv6 : undefined
+    const waiting = ipv6 && ipv6Address ? await waitOverIpv6(ipv6Address, ipv6, context) : undefined
+    if (waiting) this.#run(hold(waiting.arrival))
+    await hold(meet(reaction, { ...context, ipv6: waiting?.local }))
   }
 
   async #hold({ link, path, isSecure, companion }: Meeting, initiatorIp: string): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { Link } from './link.ts'
+import type { PunchSocket, PunchSocketOptions } from './punch-socket.ts'
 import type { HostPort } from './service-address.ts'
 
 export interface DialOptions {
@@ -12,9 +13,11 @@ export interface DialOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** How connections come about on a platform. Both throw LinkError when refused, out of time or aborted. */
+/** How connections come about on a platform. Links throw LinkError when refused, out of time or aborted. */
 export interface Dialler {
   tcp(target: HostPort, options: DialOptions): Promise<Link>
   /** @param url `ws://` or `wss://` */
   webSocket(url: string, options: DialOptions): Promise<Link>
+  /** Not there: the platform has no UDP. */
+  punchSocket?(options: PunchSocketOptions): Promise<PunchSocket>
 }

@@ -1,12 +1,15 @@
-import { encodeRendezvous, type rendezvous } from '@tryst/protocol'
+import { type Endpoint, encodeRendezvous, mangleAddress, type rendezvous } from '@tryst/protocol'
 import { ConnectError } from './connect-error.ts'
 import { directConnectLimitMs } from './direct-limit.ts'
+import { directWays } from './direct-ways.ts'
+import { firstSuccess, type Way } from './first-success.ts'
 import { ENDED } from './inbox.ts'
 import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
 import type { SessionPath } from './peer-session.ts'
 import { judgePunchAnswer, type PunchVerdict } from './punch-answer.ts'
-import { isMessage, type Network, openDirectLink, openLink, RendezvousLink, SecureTcpError } from './rendezvous-link.ts'
+import { type Preparation, PunchSockets, prepareSockets } from './punch-sockets.ts'
+import { isMessage, type Network, openLink, RendezvousLink, SecureTcpError } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
 import { CLIENT_VERSION, CONNECT_LIMIT_MS, PUNCH_WAITS_MS, RELAY_REQUEST_ATTEMPTS } from './stock-client.ts'
 
@@ -19,6 +22,12 @@ export interface Initiation {
   readonly connType: rendezvous.ConnType
   /** Access token of the account API. */
   readonly token: string
+  /** Whether a TCP connection to the device is tried. */
+  readonly byTcp: boolean
+  /** The ID server, where the device is to punch by UDP. */
+  readonly byUdp: Endpoint | undefined
+  /** An address of ours, where IPv6 is to be tried. */
+  readonly ipv6Address: string | undefined
   /** Direct attempts to this device that failed before. */
   readonly earlierFailures: number
   readonly signal: AbortSignal
@@ -38,32 +47,51 @@ export interface Reached {
 
 /** Finds a way to the device: directly after a punched hole, else through a relay. @throws ConnectError */
 export async function reachDevice(initiation: Initiation): Promise<Reached> {
-  const { network } = initiation
-  const link = await openIdServer(initiation)
-  const startedAtMs = network.clock.now()
-  const verdict = await askForDevice(link, initiation).catch(async (error: unknown) => {
+  const sockets = new PunchSockets()
+  try {
+    return await reachWith(sockets, initiation)
+  } finally {
+    await sockets.close()
+  }
+}
+
+async function reachWith(sockets: PunchSockets, initiation: Initiation): Promise<Reached> {
+  const { clock } = initiation.network
+  const link = await openIdServerBeside(prepareSockets(sockets, initiation), initiation)
+  const startedAtMs = clock.now()
+  const verdict = await askForDevice(link, initiation, sockets).catch(async (error: unknown) => {
     await link.close()
     throw error
   })
   if (verdict.kind === 'relay') {
-    const relayed = await enterRelay(verdict.relayServer, verdict.pairing, initiation).catch(async (error: unknown) => {
+    const met = await meetAtRelay(verdict, initiation, sockets).catch(async (error: unknown) => {
       await link.close()
       throw error
     })
-    return {
-      link: relayed,
-      path: 'relay',
-      signedIdentity: verdict.signedIdentity,
-      companion: link,
-      directFailed: false,
-      feedback: verdict.feedback,
-    }
+    const { signedIdentity, feedback } = verdict
+    return { ...met, signedIdentity, companion: link, directFailed: false, feedback }
   }
-  const punchMs = network.clock.now() - startedAtMs
+  const punchMs = clock.now() - startedAtMs
   const { port } = link.link.local
   // The port is needed for the device's address; a connection that is still closing does not stand in the way.
   void link.close()
-  return connectDirectly(verdict, { punchMs, localPort: port }, initiation)
+  return connectDirectly(verdict, { punchMs, localPort: port, sockets }, initiation)
+}
+
+/** Connects to the server while the sockets get ready, and leaves them half of that time again. */
+async function openIdServerBeside(preparing: Preparation, initiation: Initiation): Promise<RendezvousLink> {
+  const { clock } = initiation.network
+  const beganMs = clock.now()
+  try {
+    const link = await openIdServer(initiation)
+    preparing.limit((clock.now() - beganMs) / 2)
+    await preparing.done
+    return link
+  } catch (error) {
+    preparing.limit(0)
+    await preparing.done
+    throw error
+  }
 }
 
 /** Clients that are signed in insist on encryption towards a server whose key they have. */
@@ -87,10 +115,14 @@ type Direct = Extract<PunchVerdict, { kind: 'direct' }>
 type Relay = Extract<PunchVerdict, { kind: 'relay' }>
 
 /** Up to three requests on one connection. */
-async function askForDevice(link: RendezvousLink, initiation: Initiation): Promise<Direct | Relay> {
+async function askForDevice(
+  link: RendezvousLink,
+  initiation: Initiation,
+  sockets: PunchSockets,
+): Promise<Direct | Relay> {
   let hasEnded = false
   for (const waitMs of PUNCH_WAITS_MS) {
-    link.send(punchHoleRequest(initiation))
+    link.send(punchHoleRequest(initiation, sockets))
     const answer = await link.receiveSkippingKeyExchange(waitMs)
     if (initiation.signal.aborted) throw new ConnectError('aborted', 'the attempt was given up')
     const verdict = judgePunchAnswer(answer)
@@ -103,7 +135,10 @@ async function askForDevice(link: RendezvousLink, initiation: Initiation): Promi
   throw new ConnectError('noAnswer', 'Failed to connect via rendezvous server: Please try later')
 }
 
-function punchHoleRequest({ network, deviceId, natType, forceRelay, connType, token }: Initiation) {
+function punchHoleRequest(
+  { network, deviceId, natType, forceRelay, connType, token }: Initiation,
+  { udpPort, ipv6 }: PunchSockets,
+) {
   const isRelayed = forceRelay || network.transport === 'websocket'
   return {
     punchHoleRequest: {
@@ -113,28 +148,47 @@ function punchHoleRequest({ network, deviceId, natType, forceRelay, connType, to
       connType,
       token,
       version: CLIENT_VERSION,
+      udpPort,
       forceRelay: isRelayed,
+      ...(ipv6 ? { socketAddrV6: mangleAddress(ipv6.local, 0) } : {}),
     },
   }
 }
 
+/** The device is on its way to a relay; over IPv6 it may be reached sooner. */
+function meetAtRelay(
+  { relayServer, pairing, ipv6 }: Relay,
+  initiation: Initiation,
+  sockets: PunchSockets,
+): Promise<Pick<Reached, 'link' | 'path'>> {
+  const { network, signal } = initiation
+  const direct = directWays({ tcp: undefined, udp: undefined, ipv6 }, sockets, { network, limitMs: CONNECT_LIMIT_MS })
+  const ways: Way<Pick<Reached, 'link' | 'path'>>[] = [
+    async (signal) => ({ link: await enterRelay(relayServer, pairing, { ...initiation, signal }), path: 'relay' }),
+    ...direct.map((way) => async (signal: AbortSignal) => ({ link: await way(signal), path: 'direct' }) as const),
+  ]
+  return firstSuccess(ways, signal, ({ link }) => void link.close())
+}
+
 async function connectDirectly(
   verdict: Direct,
-  { punchMs, localPort }: { punchMs: number; localPort: number },
+  { punchMs, localPort, sockets }: { punchMs: number; localPort: number; sockets: PunchSockets },
   initiation: Initiation,
 ): Promise<Reached> {
-  const { network, natType, earlierFailures, signal } = initiation
-  const { address, isLocal, deviceNat, relayServer, signedIdentity, feedback } = verdict
+  const { network, natType, forceRelay, byTcp, earlierFailures, signal } = initiation
+  const { address, isLocal, isUdp, ipv6, deviceNat, relayServer, signedIdentity, feedback } = verdict
   const hasRelay = relayServer !== ''
   const limitMs = directConnectLimitMs({ isLocal, deviceNat, ownNat: natType, hasRelay, punchMs, earlierFailures })
-  try {
-    // A WebSocket client has no direct path: it goes to the relay at once.
-    if (network.transport === 'tcp') {
-      const link = await openDirectLink(network, address, { limitMs, localPort, signal })
+  // A WebSocket client has no direct path: it goes to the relay at once. So does one that is told to.
+  if (network.transport === 'tcp' && !forceRelay) {
+    const tcp = byTcp ? { address, localPort } : undefined
+    try {
+      const ways = directWays({ tcp, udp: isUdp ? address : undefined, ipv6 }, sockets, { network, limitMs })
+      const link = await firstSuccess(ways, signal, (late) => void late.close())
       return { link, path: 'direct', signedIdentity, companion: undefined, directFailed: false, feedback }
+    } catch (cause) {
+      if (!hasRelay) throw new ConnectError('noPath', 'Failed to make direct connection to remote desktop', { cause })
     }
-  } catch (cause) {
-    if (!hasRelay) throw new ConnectError('noPath', 'Failed to make direct connection to remote desktop', { cause })
   }
   const relayed = await requestRelay(relayServer, signedIdentity.length > 0, initiation)
   return { ...relayed, path: 'relay', signedIdentity, companion: undefined, directFailed: true }

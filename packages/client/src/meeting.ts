@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { type Endpoint, encodeRendezvous, mangleAddress } from '@tryst/protocol'
+import { pause } from './clock.ts'
+import { openKcpLink } from './kcp-link.ts'
 import type { Link } from './link.ts'
 import { encodeNatType, type NatType } from './nat-test.ts'
 import type { SessionPath } from './peer-session.ts'
+import { randomInteger } from './random.ts'
 import type { Reaction } from './reaction.ts'
-import { type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
+import { findServer, type Network, openDirectLink, openLink, RendezvousLink } from './rendezvous-link.ts'
 import { DEFAULT_RELAY_PORT, idServer, parseHostPort } from './service-address.ts'
 import { CLIENT_VERSION, LISTEN_MS, NAT_OPENING_LIMIT_MS } from './stock-client.ts'
 import { TcpLink } from './tcp-link.ts'
@@ -23,6 +26,8 @@ export interface MeetingContext {
   readonly network: Network
   readonly id: string
   readonly natType: NatType
+  /** Where this device waits for datagrams over IPv6; undefined: it does not. */
+  readonly ipv6?: Endpoint | undefined
   readonly signal: AbortSignal
 }
 
@@ -33,6 +38,8 @@ export async function meet(reaction: Reaction, context: MeetingContext): Promise
       return undefined
     case 'punch':
       return punch(reaction, context)
+    case 'punchByUdp':
+      return punchByUdp(reaction, context)
     case 'offerLocalAddress':
       return offerLocalAddress(reaction, context)
     case 'beginRelay':
@@ -42,6 +49,11 @@ export async function meet(reaction: Reaction, context: MeetingContext): Promise
   }
 }
 
+/** The answer over UDP leaves three times, the repeats after so long each. */
+const ANSWER_REPEATS = 2
+const SHORTEST_ANSWER_PAUSE_MS = 10
+const LONGEST_ANSWER_PAUSE_MS = 30
+
 /** Every answer to the server travels on a connection of its own. */
 const openAnswer = ({ network, signal }: MeetingContext) =>
   RendezvousLink.open(network, idServer(network.server), { signal })
@@ -50,7 +62,7 @@ async function punch(
   { handle, initiator, relayServer }: Extract<Reaction, { kind: 'punch' }>,
   context: MeetingContext,
 ): Promise<Meeting | undefined> {
-  const { network, id, natType, signal } = context
+  const { network, signal } = context
   const answer = await openAnswer(context)
   const { local } = answer.link
   await openNat(initiator, local.port, network, signal)
@@ -58,10 +70,65 @@ async function punch(
   await isListening
   answer.send({
     // The very bytes of the push: the server may have hidden a secret in them.
-    punchHoleSent: { socketAddr: handle, id, relayServer, natType: encodeNatType(natType), version: CLIENT_VERSION },
+    punchHoleSent: punchHoleSent({ handle, relayServer }, context),
   })
   void answer.close()
   return arrival
+}
+
+function punchHoleSent({ handle, relayServer }: { handle: Uint8Array; relayServer: string }, context: MeetingContext) {
+  const { id, natType } = context
+  const version = CLIENT_VERSION
+  return { socketAddr: handle, id, relayServer, natType: encodeNatType(natType), version, ...ipv6Of(context) }
+}
+
+const ipv6Of = ({ ipv6 }: MeetingContext) => (ipv6 ? { socketAddrV6: mangleAddress(ipv6, 0) } : {})
+
+/** The answer is a datagram from the socket that punches: it shows the server where that is outside. */
+async function punchByUdp(
+  { handle, initiator, relayServer }: Extract<Reaction, { kind: 'punchByUdp' }>,
+  context: MeetingContext,
+): Promise<Meeting | undefined> {
+  const { network, signal } = context
+  const server = await findServer(network, signal)
+  if (!server || !network.dialler.punchSocket) return undefined
+  const { clock, localAddress } = network
+  const socket = await network.dialler.punchSocket({ family: server.ip.includes(':') ? 6 : 4, localAddress })
+  const answer = encodeRendezvous({ punchHoleSent: punchHoleSent({ handle, relayServer }, context) })
+  socket.send(answer, server)
+  void repeatAnswer(() => socket.send(answer, server), context)
+  const options = { role: 'accept', clock, limitMs: LISTEN_MS, signal } as const
+  const link = await openKcpLink(socket, initiator, options).catch(() => undefined)
+  return link && { link: network.links?.add(link) ?? link, path: 'direct', isSecure: true }
+}
+
+/** Datagrams get lost: twice more. */
+async function repeatAnswer(send: () => void, { network, signal }: MeetingContext): Promise<void> {
+  for (let i = 0; i < ANSWER_REPEATS; i++) {
+    await pause(network.clock, randomInteger(SHORTEST_ANSWER_PAUSE_MS, LONGEST_ANSWER_PAUSE_MS), signal)
+    if (signal.aborted) return
+    send()
+  }
+}
+
+/**
+ * Waits for the initiator over IPv6, on an address of ours. `local`: where that is, for the answer to the server.
+ * Undefined when the address cannot be used.
+ */
+export async function waitOverIpv6(
+  address: string,
+  initiator: Endpoint,
+  { network, signal }: MeetingContext,
+): Promise<{ readonly local: Endpoint; readonly arrival: Promise<Meeting | undefined> } | undefined> {
+  const { clock, links, dialler } = network
+  const socket = await dialler.punchSocket?.({ family: 6, localAddress: address }).catch(() => undefined)
+  if (!socket) return undefined
+  const { local } = socket
+  const arrival = openKcpLink(socket, initiator, { role: 'accept', clock, limitMs: LISTEN_MS, signal }).then(
+    (link): Meeting => ({ link: links?.add(link) ?? link, path: 'direct', isSecure: true }),
+    () => undefined,
+  )
+  return { local, arrival }
 }
 
 async function offerLocalAddress(
@@ -80,6 +147,7 @@ async function offerLocalAddress(
       relayServer,
       id: context.id,
       version: CLIENT_VERSION,
+      ...ipv6Of(context),
     },
   })
   void answer.close()
@@ -96,7 +164,10 @@ async function beginRelay(
   const pairing = randomUUID()
   const companion = await openAnswer(context)
   companion.send({
-    relayResponse: { socketAddr: handle, uuid: pairing, relayServer, id: context.id, version: CLIENT_VERSION },
+    relayResponse: {
+      ...{ socketAddr: handle, uuid: pairing, relayServer, id: context.id, version: CLIENT_VERSION },
+      ...ipv6Of(context),
+    },
   })
   return enterRelay(relayServer, pairing, { companion, isSecure: true }, context)
 }

@@ -1,4 +1,5 @@
 import type { Dialler } from './dialler.ts'
+import { openPunchSocket } from './node-punch-socket.ts'
 import { resolveEndpoint } from './resolve-endpoint.ts'
 import { dialTcp } from './tcp-link.ts'
 import { dialWebSocket } from './web-socket-link.ts'
@@ -7,4 +8,5 @@ import { dialWebSocket } from './web-socket-link.ts'
 export const nodeDialler: Dialler = {
   tcp: async (target, options) => dialTcp(await resolveEndpoint(target), options),
   webSocket: dialWebSocket,
+  punchSocket: openPunchSocket,
 }

@@ -6,6 +6,9 @@ import { SESSION_IDLE_LIMIT_MS } from './stock-client.ts'
 /** How the controller reached the device. */
 export type SessionPath = 'direct' | 'relay'
 
+/** The same, with what carries a direct session; `ipv6`: KCP over IPv6, where no hole had to be found by the server. */
+export type SessionRoute = 'tcp' | 'udp' | 'ipv6' | 'relay'
+
 /** Why a session is over. `text`: what the other side gave as its reason. */
 export type SessionEnd =
   | { readonly kind: 'closedHere' }
@@ -77,6 +80,13 @@ export abstract class PeerSession {
     await this.stream.link.close()
   }
 
+  get route(): SessionRoute {
+    const { transport, remote } = this.stream.link
+    if (this.path === 'relay') return 'relay'
+    if (transport !== 'kcp') return 'tcp'
+    return remote.ip.includes(':') ? 'ipv6' : 'udp'
+  }
+
   protected get isOver(): boolean {
     return this.#end !== undefined
   }
@@ -93,6 +103,7 @@ export abstract class PeerSession {
     this.#read().catch((cause: unknown) => this.finish({ kind: 'broken', cause: cause as Error }))
   }
 
+  abstract readonly path: SessionPath
   protected abstract handle(message: SessionMessage): void | Promise<void>
   /** The session is over: timers end here. */
   protected abstract released(): void

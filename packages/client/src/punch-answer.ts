@@ -11,6 +11,10 @@ export type PunchVerdict =
       readonly kind: 'direct'
       readonly address: Endpoint
       readonly isLocal: boolean
+      /** The device waits for datagrams there. */
+      readonly isUdp: boolean
+      /** Where it waits for datagrams over IPv6. */
+      readonly ipv6: Endpoint | undefined
       readonly deviceNat: NatType
       readonly relayServer: string
       readonly signedIdentity: Uint8Array
@@ -22,6 +26,7 @@ export type PunchVerdict =
       readonly kind: 'relay'
       readonly relayServer: string
       readonly pairing: string
+      readonly ipv6: Endpoint | undefined
       readonly signedIdentity: Uint8Array
       readonly feedback: number
     }
@@ -48,9 +53,16 @@ export function judgePunchAnswer(answer: Answer): PunchVerdict {
     kind: 'relay',
     relayServer: response.relayServer,
     pairing: response.uuid ?? '',
+    ipv6: ipv6In(response.socketAddrV6),
     signedIdentity: response.pk ?? new Uint8Array(0),
     feedback: response.feedback ?? 0,
   }
+}
+
+/** A mangled address with a port; without one there is no address. */
+export function ipv6In(mangled: Uint8Array | null | undefined): Endpoint | undefined {
+  const address = mangled?.length ? unmangleAddress(mangled) : undefined
+  return address && address.port > 0 ? address : undefined
 }
 
 function judgeResponse(response: rendezvous.PunchHoleResponse.$Properties): PunchVerdict {
@@ -59,6 +71,8 @@ function judgeResponse(response: rendezvous.PunchHoleResponse.$Properties): Punc
       kind: 'direct',
       address: unmangleAddress(response.socketAddr),
       isLocal: response.isLocal ?? false,
+      isUdp: response.isUdp ?? false,
+      ipv6: ipv6In(response.socketAddrV6),
       deviceNat: decodeNatType(response.natType),
       relayServer: response.relayServer ?? '',
       signedIdentity: response.pk ?? new Uint8Array(0),

@@ -1,6 +1,7 @@
 import { type Endpoint, formatEndpoint, type RendezvousMessage, unmangleAddress } from '@tryst/protocol'
 import type { LinkTransport } from './link.ts'
 import { decodeNatType, type NatType } from './nat-test.ts'
+import { ipv6In } from './punch-answer.ts'
 import { DUPLICATE_WINDOW_MS } from './stock-client.ts'
 
 /** The last push that a device reacted to. */
@@ -24,12 +25,20 @@ export interface DeviceFacts {
   readonly lastPush: SeenPush | undefined
 }
 
+/** How the initiator can come to a session besides. */
+interface Ways {
+  readonly relayServer: string
+  /** Where the initiator waits for datagrams over IPv6. */
+  readonly ipv6?: Endpoint
+}
+
 /** What a device does about a push. `handle`: the bytes that tell the server which initiator is meant. */
 export type Reaction =
   | { readonly kind: 'ignore'; readonly reason: 'duplicate' | 'notAPush' }
-  | { readonly kind: 'punch'; readonly handle: Uint8Array; readonly initiator: Endpoint; readonly relayServer: string }
-  | { readonly kind: 'offerLocalAddress'; readonly initiator: Endpoint; readonly relayServer: string }
-  | { readonly kind: 'beginRelay'; readonly handle: Uint8Array; readonly relayServer: string }
+  | ({ readonly kind: 'punch'; readonly handle: Uint8Array; readonly initiator: Endpoint } & Ways)
+  | ({ readonly kind: 'punchByUdp'; readonly handle: Uint8Array; readonly initiator: Endpoint } & Ways)
+  | ({ readonly kind: 'offerLocalAddress'; readonly initiator: Endpoint } & Ways)
+  | ({ readonly kind: 'beginRelay'; readonly handle: Uint8Array } & Ways)
   | {
       readonly kind: 'joinRelay'
       readonly handle: Uint8Array
@@ -70,6 +79,7 @@ function handleOf(push: RendezvousMessage): Uint8Array | undefined {
 
 function react(push: RendezvousMessage, facts: DeviceFacts, handle: Uint8Array, initiator: Endpoint): Reaction {
   const mustRelay = facts.transport === 'websocket' || !facts.mayListen
+  const ipv6 = ipv6For(push, facts)
   const relayServerOr = (proposed: string | null | undefined) =>
     facts.ownRelayServer || proposed || facts.derivedRelayServer
   if (push.requestRelay) {
@@ -86,14 +96,25 @@ function react(push: RendezvousMessage, facts: DeviceFacts, handle: Uint8Array, 
   if (push.fetchLocalAddr) {
     const relayServer = relayServerOr(push.fetchLocalAddr.relayServer)
     return mustRelay || facts.reachesServerByIpv6
-      ? { kind: 'beginRelay', handle, relayServer }
-      : { kind: 'offerLocalAddress', initiator, relayServer }
+      ? { kind: 'beginRelay', handle, relayServer, ...ipv6 }
+      : { kind: 'offerLocalAddress', initiator, relayServer, ...ipv6 }
   }
   const relayServer = relayServerOr(push.punchHole?.relayServer)
+  const udpPort = push.punchHole?.udpPort ?? 0
   const isRelayed =
-    mustRelay ||
+    facts.transport === 'websocket' ||
+    (!facts.mayListen && udpPort <= 0) ||
     facts.natType === 'symmetric' ||
     decodeNatType(push.punchHole?.natType) === 'symmetric' ||
     push.punchHole?.forceRelay === true
-  return isRelayed ? { kind: 'beginRelay', handle, relayServer } : { kind: 'punch', handle, initiator, relayServer }
+  if (isRelayed) return { kind: 'beginRelay', handle, relayServer, ...ipv6 }
+  return udpPort > 0
+    ? { kind: 'punchByUdp', handle, initiator: { ip: initiator.ip, port: udpPort }, relayServer, ...ipv6 }
+    : { kind: 'punch', handle, initiator, relayServer, ...ipv6 }
+}
+
+/** IPv6 is tried beside everything else, but for what the initiator wants relayed. */
+function ipv6For({ punchHole, fetchLocalAddr }: RendezvousMessage, { transport }: DeviceFacts): { ipv6?: Endpoint } {
+  const ipv6 = ipv6In((punchHole ?? fetchLocalAddr)?.socketAddrV6)
+  return ipv6 && transport !== 'websocket' && punchHole?.forceRelay !== true ? { ipv6 } : {}
 }

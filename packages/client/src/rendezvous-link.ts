@@ -20,8 +20,8 @@ import type { Dialler } from './dialler.ts'
 import { ENDED } from './inbox.ts'
 import type { Link, LinkTransport } from './link.ts'
 import type { LinkRegistry } from './link-registry.ts'
-import { type HostPort, type ServerSettings, webSocketUrl } from './service-address.ts'
-import { CONNECT_LIMIT_MS } from './stock-client.ts'
+import { type HostPort, idServer, type ServerSettings, webSocketUrl } from './service-address.ts'
+import { CONNECT_LIMIT_MS, REACHABILITY_LIMIT_MS } from './stock-client.ts'
 
 /** How a peer reaches its servers. */
 export interface Network {
@@ -51,6 +51,16 @@ export async function openLink(network: Network, target: HostPort, options: Open
       ? await dialler.webSocket(webSocketUrl(target, server), dial)
       : await dialler.tcp(target, dial)
   return network.links?.add(link) ?? link
+}
+
+/** Where the ID server is; an empty connection tells, of the kind that also tells which address family works. */
+export async function findServer(network: Network, signal: AbortSignal): Promise<Endpoint | undefined> {
+  const options = { limitMs: REACHABILITY_LIMIT_MS, signal }
+  const link = await openLink({ ...network, transport: 'tcp' }, idServer(network.server), options).catch(
+    () => undefined,
+  )
+  void link?.close()
+  return link?.remote
 }
 
 /** Connects to a peer itself: by TCP, to an address. @throws LinkError */
