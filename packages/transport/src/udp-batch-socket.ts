@@ -1,12 +1,18 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { NOT_IPV4, packIpv4 } from '@tryst/rendezvous'
-import { DatagramBatches } from './datagram-batches.ts'
+import { BATCH, DatagramBatches } from './datagram-batches.ts'
+import { type Pausable, pausable } from './pausable-socket.ts'
+import { ReceivePace } from './receive-pace.ts'
 import { loadUdpCalls, type UdpCalls } from './udp-calls.ts'
 import type { DatagramSender, FamilySocket, UdpOptions } from './udp-socket.ts'
 
 /** Among lonely datagrams, one in so many looks whether more are there. */
 const LOOK_EVERY = 8
+const now = () => performance.now()
+
+/** Batches that are taken before connections have their turn. */
+const MAX_BATCHES_A_TURN = 16
 /** A look that finds something pays for two that find nothing, up to so many. */
 const MAX_CREDIT = 16
 
@@ -26,6 +32,9 @@ export class UdpBatchSocket implements DatagramSender, FamilySocket {
   /** Above 0: lately there was more than one datagram at a time. */
   #credit = 0
   #lonely = 0
+  readonly #pace = new ReceivePace()
+  readonly #reading: Pausable | undefined
+  #pause: NodeJS.Timeout | undefined
 
   private constructor(
     private readonly socket: Socket,
@@ -35,6 +44,7 @@ export class UdpBatchSocket implements DatagramSender, FamilySocket {
   ) {
     this.port = socket.address().port
     this.#batches = new DatagramBatches(calls, fd)
+    this.#reading = pausable(socket)
   }
 
   /** Undefined where this cannot be had, also when the port is taken: the portable socket says why. */
@@ -82,27 +92,60 @@ export class UdpBatchSocket implements DatagramSender, FamilySocket {
     if (this.#closed) return
     this.#batches.flush()
     this.#closed = true
+    clearTimeout(this.#pause)
     await new Promise<void>((resolve) => this.socket.close(resolve))
   }
 
   #wake(datagram: Buffer, ip: string, port: number): void {
     if (this.#credit === 0 && ++this.#lonely < LOOK_EVERY) {
       if (port !== 0) this.onDatagram(datagram, ip, port, this)
+      this.#pauseAfter(1)
       return
     }
     this.#lonely = 0
+    this.#collect(() => {
+      if (port !== 0) this.onDatagram(datagram, ip, port, this)
+      this.#pauseAfter(1 + this.#takeBatch())
+    })
+  }
+
+  /** Lets datagrams lie for a while when enough of them come. */
+  #pauseAfter(received: number): void {
+    if (!this.#reading || this.#pause || this.#closed) return
+    const ms = this.#pace.pause(received, now)
+    if (ms === 0) return
+    this.#reading.pause()
+    this.#pause = setTimeout(() => this.#resume(), ms)
+  }
+
+  #resume(): void {
+    this.#pause = undefined
+    let received = 0
+    this.#collect(() => {
+      for (let batches = 0; batches < MAX_BATCHES_A_TURN; batches++) {
+        const count = this.#takeBatch()
+        received += count
+        if (count < BATCH) break
+      }
+    })
+    if (this.#closed) return
+    this.#pauseAfter(received)
+    if (!this.#pause) this.#reading?.resume()
+  }
+
+  /** Answers leave together. */
+  #collect(work: () => void): void {
     this.#collecting = true
     try {
-      if (port !== 0) this.onDatagram(datagram, ip, port, this)
-      this.#takeBatch()
+      work()
     } finally {
       this.#collecting = false
       if (!this.#closed) this.#batches.flush()
     }
   }
 
-  #takeBatch(): void {
-    if (this.#closed) return
+  #takeBatch(): number {
+    if (this.#closed) return 0
     const batches = this.#batches
     const count = batches.receive()
     this.#credit = count > 0 ? Math.min(this.#credit + 2, MAX_CREDIT) : Math.max(this.#credit - 1, 0)
@@ -112,5 +155,6 @@ export class UdpBatchSocket implements DatagramSender, FamilySocket {
       // A datagram from port 0 cannot be answered.
       if (port !== 0) this.onDatagram(batches.payload(i), ip, port, this)
     }
+    return count
   }
 }

@@ -130,6 +130,21 @@ describe.each(ways)('the UDP port, %s', (_name, batches) => {
     expect(error).toMatchObject({ code: 'EADDRINUSE' })
   })
 
+  it('answers each of many datagrams that come one after the other', async () => {
+    const udp = await open({
+      onDatagram: (datagram: Uint8Array, ip: string, port: number, from: UdpPort) => from.send(datagram, ip, port),
+    })
+    const socket = await client()
+    const payloads = numbered(3_000)
+    const answers = collect(socket, payloads.length)
+    // Some two to twenty a millisecond: where pausing pays.
+    for (const [i, payload] of payloads.entries()) {
+      socket.send(payload, udp.port, '127.0.0.1')
+      if (i % 2 === 0) await new Promise(setImmediate)
+    }
+    expect(await answers).toEqual(payloads.map(String))
+  })
+
   it('answers each of many datagrams that are there at once, in order', async () => {
     const udp = await open({
       onDatagram: (datagram: Uint8Array, ip: string, port: number, from: UdpPort) => from.send(datagram, ip, port),
