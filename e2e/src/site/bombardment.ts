@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { encodeRendezvous } from '@tryst/protocol'
+import { decodeBase64, encodeRendezvous } from '@tryst/protocol'
+import { answerKeyExchange, createBoxKeyPair, createSessionKey } from '@tryst/protocol/secure-tcp'
 import { StreamClient } from '../transcripts/tcp-client.ts'
 import { WsClient } from '../transcripts/ws-client.ts'
 import type { SitePorts } from './free-ports.ts'
@@ -119,6 +120,25 @@ const waitingInitiators = (port: 'main' | 'webSocket'): Bombardment => ({
   },
 })
 
+/** Connections that the server has offered a key: garbage comes instead of the answer, behind it, or as a record. */
+const secureTcp: Bombardment = {
+  name: 'main, connections that were offered encryption',
+  async send(site, seed, count) {
+    const serverKey = decodeBase64(site.key) ?? new Uint8Array(0)
+    await eachOf(garbagePayloads(seed, count, await truthsOf(site)), AT_ONCE, async (payload) => {
+      await eachOf(['instead', 'behind', 'as a record'] as const, AT_ONCE, async (where) => {
+        const connection = await RawConnection.open(site, 'main', { from: SOURCE })
+        const offer = await connection.nextPayload()
+        const agreed = answerKeyExchange(offer, serverKey, createBoxKeyPair(), createSessionKey())
+        if (!agreed) throw new Error(`the server said something else before anything: ${hex(offer)}`)
+        if (where !== 'instead') connection.sendPayload(agreed.answer)
+        connection.sendPayload(where === 'as a record' ? agreed.records.sealAnyLength(payload) : payload)
+        await finish(connection.client, `${hex(payload)} ${where}`)
+      })
+    })
+  },
+}
+
 const RELAY_STATES = ['waiting', 'paired'] as const
 /** A half that waits is read no further than 64 KiB, so that one that sent more is seen to leave only when its time is over. */
 const EARLY_BYTES = 48 * 1024
@@ -166,6 +186,7 @@ export const BOMBARDMENTS: readonly Bombardment[] = [
   ...(['webSocket', 'relayWebSocket'] as const).flatMap((port) => [upgrades(port), freshWebSocket(port)]),
   waitingInitiators('main'),
   waitingInitiators('webSocket'),
+  secureTcp,
   halves('relay', 'relay'),
   halves('relay', 'relayWebSocket'),
   halves('relayWebSocket', 'relay'),

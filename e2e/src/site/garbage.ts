@@ -57,6 +57,16 @@ const ODD_MESSAGES: readonly ((draw: Draw) => OutgoingRendezvousMessage)[] = [
   ({ text, int }) => ({ configureUpdate: { serial: int(), rendezvousServers: [text(), text()] } }),
   ({ text }) => ({ softwareUpdate: { url: text() } }),
   ({ bytes, number }) => ({ keyExchange: { keys: [bytes(number(80)), bytes(32)] } }),
+  ({ bytes, oneOf }) => ({ keyExchange: { keys: [oneOf([bytes(32), new Uint8Array(32)]), bytes(48)] } }),
+  ({ text }) => ({ hc: { token: text() } }),
+  ({ text, bytes, number }) => ({
+    httpProxyRequest: {
+      method: text(),
+      path: text(),
+      headers: [{ name: text(), value: text() }],
+      body: bytes(number(99)),
+    },
+  }),
   ({ text, address }) => ({ fetchLocalAddr: { socketAddr: address(), relayServer: text() } }),
 ]
 
