@@ -1,7 +1,16 @@
 import type { PeerId, PeerIdentity } from '@tryst/rendezvous'
 import { GroupCommit } from './group-commit.ts'
-import { asFound, DECIDED_BY_OPERATOR, equalBytes, IDENTITY_FIELDS, readIdentity } from './identity-record.ts'
-import { UNDO_IDENTITIES } from './identity-scripts.ts'
+import {
+  asFound,
+  DECIDED_BY_OPERATOR,
+  DECIDED_BY_RENAME,
+  equalBytes,
+  IDENTITY_FIELDS,
+  type IdentityRecord,
+  isGivenUp,
+  readIdentity,
+} from './identity-record.ts'
+import { UNDO_IDENTITIES, VERSION } from './identity-scripts.ts'
 import type { KeyedCommand, RedisConnection } from './redis-connection.ts'
 import type { RedisReply } from './redis-lane.ts'
 import { defineScript } from './redis-script.ts'
@@ -26,24 +35,28 @@ const BATCH = 500
 const SCAN_COUNT = '1000'
 
 /**
- * For each key guid, uuid, pk, ip, created, whether to replace ('1'), and uuid and pk of what may be replaced ('' and
+ * An id that a device has given up is neither taken from it nor given back while it is held. For each key guid, uuid,
+ * pk, ip, created, whether to replace ('1'), and uuid and pk of what may be replaced ('' and
  * '': anything). Answers for each its outcome and the version that stands. A second run finds everything the same.
  * What is created counts as last changed at its creation: what nodes remember of the same row is later. What is the
  * same is written again unchanged: WAIT is for it too.
  */
 const IMPORT_IDENTITIES = defineScript(
   'import-identities',
-  `
-local time_us = redis_time[1] * 1000000 + redis_time[2]
+  `${VERSION}
 local answers = {}
 for index, key in ipairs(KEYS) do
   local at = 2 + (index - 1) * 8
-  local stored = redis.call('HMGET', key, 'uuid', 'pk', 'v')
-  local version = string.format('%.0f', math.max(time_us, (tonumber(stored[3]) or 0) + 1))
+  local stored = redis.call('HMGET', key, 'uuid', 'pk', 'v', 'moved')
+  local version = later_than(stored[3])
   local outcome = 'created'
   local mayReplace = ARGV[at + 5] == '1'
     and (ARGV[at + 6] == '' or (stored[1] == ARGV[at + 6] and stored[2] == ARGV[at + 7]))
-  if not stored[1] then
+  if stored[4] and is_given_up(stored[4]) then
+    redis.call('DEL', key)
+    redis.call('HSET', key, 'guid', ARGV[at], 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3],
+      'v', version, 'created', ARGV[at + 4], 'by', '${DECIDED_BY_RENAME}')
+  elseif not stored[1] then
     version = string.format('%.0f', math.max(1, math.min(time_us, tonumber(ARGV[at + 4]) * 1000)))
     redis.call('HSET', key, 'guid', ARGV[at], 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3],
       'v', version, 'created', ARGV[at + 4])
@@ -53,6 +66,8 @@ for index, key in ipairs(KEYS) do
   elseif mayReplace then
     redis.call('HSET', key, 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3], 'v', version,
       'by', '${DECIDED_BY_OPERATOR}')
+    redis.call('HDEL', key, 'moved')
+    redis.call('PERSIST', key)
     outcome = 'replaced'
   else
     outcome = 'other'
@@ -81,7 +96,7 @@ export class RedisIdentityArchive {
     for (const batch of batchesOf(identities)) {
       const replies = await this.connection.pipelined(batch.map(({ id }) => this.#reading(id)))
       for (const [index, { id, uuid, publicKey }] of batch.entries()) {
-        const stored = storedIn(replies[index])
+        const stored = this.#standing(replies[index])
         if (!stored) yield { id, outcome: 'created' }
         else {
           const isSame = equalBytes(stored.uuid, uuid) && equalBytes(stored.publicKey, publicKey)
@@ -120,7 +135,7 @@ export class RedisIdentityArchive {
       )
       const others = batch.filter((_, index) => outcomeIn(answers[index]) === 'other')
       const replies = await this.connection.pipelined(others.map(({ id }) => this.#reading(id)))
-      const stored = new Map(others.map(({ id }, index) => [id, storedIn(replies[index])]))
+      const stored = new Map(others.map(({ id }, index) => [id, this.#standing(replies[index])]))
       for (const [index, { id }] of batch.entries()) {
         const before = stored.get(id)
         const outcome = outcomeIn(answers[index])
@@ -144,12 +159,30 @@ export class RedisIdentityArchive {
         const replies = await this.connection.pipelined(fresh.map((id) => this.#reading(id)))
         for (const [index, id] of fresh.entries()) {
           const stored = storedIn(replies[index])
-          if (!stored || seen.has(id)) continue
+          // Of a device that has another id, or is about to get one, that other row is exported.
+          if (!stored || stored.moved || stored.isReserved || seen.has(id)) continue
           seen.add(id)
           const { guid, uuid, publicKey, ip, createdMs } = stored
           yield { id, guid, uuid, publicKey, ip, createdMs }
         }
       }
+  }
+
+  /** What stands there, if anything does. */
+  #standing(reply: RedisReply | Error | undefined): IdentityRecord | undefined {
+    const stored = storedIn(reply)
+    return stored && isGivenUp(stored, this.connection.nowMs()) ? undefined : stored
+  }
+
+  /** The same, some at a time. */
+  async *exportBatches(): AsyncGenerator<readonly ArchivedIdentity[]> {
+    let batch: ArchivedIdentity[] = []
+    for await (const identity of this.export()) {
+      if (batch.push(identity) < BATCH) continue
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
   }
 
   #reading(id: PeerId): KeyedCommand {

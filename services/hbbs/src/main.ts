@@ -16,7 +16,9 @@ import {
 } from '@tryst/service'
 import { exposeSharedNode, SharedStateError, sharedStateError } from '@tryst/shared-node'
 import { DatabaseOpenError } from '@tryst/state-sqlite'
+import { AdminSocket } from './admin-socket.ts'
 import { ApiClient } from './api-client.ts'
+import { administrationOf } from './device-administration.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbs } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
@@ -72,6 +74,9 @@ try {
   if (state.shared) exposeSharedNode(state.shared, metrics)
 
   started.unshift(hbbs)
+  const administration = administrationOf(config, state, hbbs.server)
+  const admin = await AdminSocket.open({ path: config.adminSocket, administration, log })
+  if (admin) started.unshift(admin)
   const readiness = () => hbbs.readiness
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   // Asked until the very end.

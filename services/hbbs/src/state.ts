@@ -1,3 +1,4 @@
+import type { KnownDevice } from '@tryst/device-admin'
 import { decodeBase64 } from '@tryst/protocol'
 import {
   type AccessStore,
@@ -18,16 +19,25 @@ import { redisSettings, SharedNode } from '@tryst/shared-node'
 import {
   RedisAccessStore,
   RedisCluster,
+  RedisIdentityArchive,
   RedisIdentityStore,
   RedisRelayDirectory,
   RedisTickets,
 } from '@tryst/state-redis'
-import { InProcessRelayDirectory, LoneNode, SqliteAccessStore, SqliteIdentityStore } from '@tryst/state-sqlite'
+import {
+  InProcessRelayDirectory,
+  LoneNode,
+  listPeers,
+  SqliteAccessStore,
+  SqliteIdentityStore,
+} from '@tryst/state-sqlite'
 import { parentTickets } from './parent-tickets.ts'
 
 /** What this server remembers, and who shares it. */
 export interface State {
   readonly identities: IdentityStore
+  /** All devices that are stored, some at a time. */
+  readonly known: () => AsyncIterable<readonly KnownDevice[]>
   /** What operators have said of devices. */
   readonly access: AccessStore
   readonly cluster: Cluster
@@ -63,6 +73,7 @@ function openOwnState(config: HbbsConfig, log: Logger): State {
   log.info({ path: config.dbPath, devices: identities.count() }, 'database open')
   return {
     identities,
+    known: () => listPeers(config.dbPath),
     access,
     cluster: new LoneNode(),
     announcedRelays: new InProcessRelayDirectory(Date.now),
@@ -92,6 +103,7 @@ async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, l
   answers.recall = (id) => identities.recall(id)
   return {
     identities,
+    known: () => new RedisIdentityArchive(connection).exportBatches(),
     access: new RedisAccessStore(connection),
     cluster,
     announcedRelays: new RedisRelayDirectory(node),
