@@ -18,6 +18,7 @@ export { drawKey, KeyFileError, PUBLIC_KEY_FILE, SECRET_KEY_FILE } from './key-f
 export { type KeyPairOptions, type LoadedKeyPair, loadKeyPair } from './key-pair.ts'
 export { describeListenError, ListenError, type ListenTarget } from './listen-error.ts'
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts'
+export { makeFolder } from './make-folder.ts'
 export { createMetrics, type LabelledReading, type Metrics, type Reading, zeroCounts } from './metrics.ts'
 export { belongTogether, generateSecretKey, nodeSigner, publicHalf } from './node-signer.ts'
 export { WorkerSiblings } from './parcels.ts'

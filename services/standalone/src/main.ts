@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import {
   KeyFileError,
   type LoadedKeyPair,
   loadKeyPair,
+  makeFolder,
   parseStandaloneConfig,
   readConfigOrExit,
   ServiceProcess,
@@ -47,7 +48,7 @@ process.exitCode = status
 
 function makeFolderOrExit(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

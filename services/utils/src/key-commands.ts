@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises'
 import { decodeBase64, encodeBase64, PUBLIC_KEY_BYTES, SECRET_KEY_BYTES } from '@tryst/protocol'
-import { belongTogether, drawKey, KeyFileError, loadKeyPair, publicHalf } from '@tryst/service'
+import { belongTogether, drawKey, KeyFileError, loadKeyPair, makeFolder, publicHalf } from '@tryst/service'
 import type { CommandResult } from './command-result.ts'
 
 /** A new key pair, printed in the reference's form; nothing is written to disk. */
@@ -13,7 +12,7 @@ export function generateKeyPair(): CommandResult {
 /** Makes the key files of a server in a folder that has none, as its first node would; a pair that is there stays. */
 export async function makeKeyFiles(folder: string): Promise<CommandResult> {
   try {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     const { publicKey, source, warnings } = await loadKeyPair({ key: '-', use: 'sign', folder })
     const how = source === 'made files' ? 'made' : 'was there already'
     const notes = warnings.map((warning) => `WARNING: ${warning}\n`).join('')

@@ -6,7 +6,6 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -14,6 +13,7 @@ import {
   rmSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { makeFolder } from '@tryst/service'
 import { DataFolderError } from './data-folder.ts'
 
 /** Files that appear together under their names, or not at all. */
@@ -31,7 +31,7 @@ export function newFolder(path: string): NewFolder {
   const isThere = existsSync(path)
   const draft = inWords(path, () => {
     const parent = isThere ? path : dirname(path)
-    mkdirSync(parent, { recursive: true })
+    makeFolder(parent)
     return mkdtempSync(join(parent, `.${basename(path)}.`))
   })
   return {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from '@tryst/service'
 
 /** Undefined where there is no such file. */
 export function readIfThere(path: string): string | undefined {
@@ -32,7 +33,7 @@ export function replaceFile(path: string, content: string, mode: number): void {
 }
 
 function writeDraft(path: string, content: string, mode: number): string {
-  mkdirSync(dirname(path), { recursive: true })
+  makeFolder(dirname(path))
   const draft = `${path}.${randomUUID()}`
   writeFileSync(draft, content, { mode, flush: true })
   return draft
