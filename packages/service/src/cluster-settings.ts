@@ -53,6 +53,15 @@ export const clusterSettings = {
     topic: TOPIC,
     meaning: 'Some nodes of a Redis Cluster, `host:port` with commas between them.',
   }),
+  redisRequireReplica: setting({
+    variable: 'REDIS_REQUIRE_REPLICA',
+    schema: yesOrNo,
+    fallback: undefined,
+    fallbackText: 'Y with Sentinels, else N',
+    topic: TOPIC,
+    meaning:
+      'Y: a new device is acknowledged only when a replica has it, whether or not one has been seen. N: as long as one has been seen behind the primary within the last 10 minutes.',
+  }),
   redisPrefix: setting({
     variable: 'REDIS_PREFIX',
     schema: trimmedText('a text without { and }'),

@@ -1,6 +1,12 @@
 import { StoreUnavailableError } from '@tryst/rendezvous'
 import type { Logger } from '@tryst/service'
-import { checkRedis, RedisConnection, type RedisSettings, RedisUnreachableError } from '@tryst/state-redis'
+import {
+  checkRedis,
+  RedisConnection,
+  type RedisProblem,
+  type RedisSettings,
+  RedisUnreachableError,
+} from '@tryst/state-redis'
 
 /** The shared state cannot be used; the message says why, and what to do. */
 export class SharedStateError extends Error {
@@ -24,7 +30,7 @@ const ATTEMPTS = 6
 export async function openRedis(
   settings: RedisSettings,
   { publicKey, log }: { readonly publicKey: Uint8Array; readonly log: Logger },
-): Promise<RedisConnection> {
+): Promise<{ readonly connection: RedisConnection; readonly warnings: readonly RedisProblem[] }> {
   const connection = await connect(settings, log)
   const problems = await checkRedis(connection, { publicKey }).catch((error: unknown) => {
     connection.close()
@@ -32,7 +38,7 @@ export async function openRedis(
   })
   for (const { severity, text } of problems) if (severity === 'warning') log.warn(text)
   const errors = problems.filter(({ severity }) => severity === 'error').map(({ text }) => text)
-  if (errors.length === 0) return connection
+  if (errors.length === 0) return { connection, warnings: problems }
   connection.close()
   throw new SharedStateError(errors.join('\n'))
 }

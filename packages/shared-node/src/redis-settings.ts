@@ -14,6 +14,7 @@ export function redisSettings(config: ClusterConfig): RedisSettings | undefined 
     sentinelName: config.redisSentinelName,
     ...(config.redisSentinelPassword !== undefined && { sentinelPassword: config.redisSentinelPassword }),
     cluster: place.kind === 'cluster' ? place.nodes : [],
+    ...(config.redisRequireReplica !== undefined && { requireReplica: config.redisRequireReplica }),
     prefix: config.redisPrefix,
     nodeLeaseMs: config.nodeLeaseMs,
   }

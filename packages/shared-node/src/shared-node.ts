@@ -14,6 +14,7 @@ import {
 import { linkLog } from './link-log.ts'
 import { describeNodeAddressError, isOutOfReach } from './node-address.ts'
 import { openRedis } from './open-redis.ts'
+import { RedisWatch } from './redis-watch.ts'
 import { keepServerKey } from './server-key-keeper.ts'
 
 export interface SharedNodeOptions {
@@ -43,12 +44,14 @@ export class SharedNode {
     readonly links: NodeLinks,
     /** What this node tells others; whoever knows something attaches itself. */
     readonly answers: NodeAnswers,
+    /** Whether Redis is still what it has to be. */
+    readonly redis: RedisWatch,
   ) {}
 
   /** @throws SharedStateError when Redis is not there or unfit, or NODE_ADDRESS cannot be listened on */
   static async open(options: SharedNodeOptions): Promise<SharedNode> {
     const { role, config, redis, secretKey, publicKey, version, log, onStream } = options
-    const connection = await openRedis(redis, options)
+    const { connection, warnings } = await openRedis(redis, options)
     try {
       const name = nodeLabel(config)
       const incarnation = drawIncarnation()
@@ -89,7 +92,8 @@ export class SharedNode {
         log.error({ ownKey, stored, remedy: 'stop the servers of one of both' }, 'Redis has the key of another server'),
       )
       log.info({ node: name, address: facts.address }, 'taking part as a node')
-      return new SharedNode(connection, node, links, answers)
+      const watch = new RedisWatch({ connection, log, known: warnings })
+      return new SharedNode(connection, node, links, answers, watch)
     } catch (error) {
       connection.close()
       throw error
@@ -100,6 +104,7 @@ export class SharedNode {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.redis.close()
     await this.node.withdraw()
     this.links.close()
     this.connection.close()

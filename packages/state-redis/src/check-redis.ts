@@ -1,4 +1,5 @@
 import { parseRedisUrl } from './client-options.ts'
+import { type PrimaryInfo, readInfo } from './primary-info.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { RedisLane } from './redis-lane.ts'
 import { defineScript } from './redis-script.ts'
@@ -65,13 +66,46 @@ export async function checkRedis(
 /** The same without the server's key; writes nothing. */
 export async function checkRedisItself(connection: RedisConnection): Promise<RedisProblem[]> {
   const problems: RedisProblem[] = []
-  for (const lane of connection.primaries) problems.push(...checkServer(connection, lane), ...(await checkSync(lane)))
+  for (const lane of connection.primaries)
+    problems.push(...checkServer(connection, laneFacts(lane)), ...(await checkSync(lane, lane.info)))
   problems.push(...checkSettings(connection), ...(await checkDatabase(connection)), ...checkClocks(connection))
   problems.push(...(await checkPermissions(connection)))
   return problems
 }
 
-function checkServer({ settings }: RedisConnection, { info, label, hasReplicas }: RedisLane): RedisProblem[] {
+/**
+ * What an operator may have changed since, of the primaries that answer: to be asked every now and then. Rejects with
+ * StoreUnavailableError.
+ */
+export async function recheckRedis(connection: RedisConnection): Promise<RedisProblem[]> {
+  const problems: RedisProblem[] = []
+  for (const lane of connection.primaries) {
+    if (lane.state !== 'up') continue
+    const [text] = await lane.send([{ name: 'INFO', args: [] }])
+    if (typeof text !== 'string') continue
+    const info = readInfo(text)
+    problems.push(...checkServer(connection, { ...laneFacts(lane), info }), ...(await checkSync(lane, info)))
+    if (lane.replicas.wereRemoved) problems.push(warning(REPLICAS_REMOVED(lane.label)))
+  }
+  return problems
+}
+
+const REPLICAS_REMOVED = (label: string) =>
+  `${label} had replicas and has had none for 10 minutes: they count as removed, and new devices are accepted without; ` +
+  'where they are only cut off, bring them back, or set REDIS_REQUIRE_REPLICA=Y'
+
+type ServerFacts = Pick<RedisLane, 'label'> & {
+  readonly info: PrimaryInfo | undefined
+  readonly hasReplicas: boolean
+}
+
+const laneFacts = ({ label, info, replicas }: RedisLane): ServerFacts => ({
+  label,
+  info,
+  hasReplicas: replicas.areExpected,
+})
+
+function checkServer({ settings }: RedisConnection, { info, label, hasReplicas }: ServerFacts): RedisProblem[] {
   if (!info) return [error(`${label} has not said what it is; see whether it runs`)]
   const problems: RedisProblem[] = []
   if (!info.isValkey && Number.parseInt(info.version, 10) < OLDEST_VERSION)
@@ -94,7 +128,11 @@ function checkServer({ settings }: RedisConnection, { info, label, hasReplicas }
         ? warning(`${label} has no append-only file: what all its servers lose at once is lost; set appendonly yes`)
         : error(`${label} has no append-only file and would lose identities when it restarts; set appendonly yes`),
     )
-  if (settings.sentinels.length > 0 && !hasReplicas)
+  if (settings.requireReplica && settings.sentinels.length === 0 && !hasReplicas)
+    problems.push(
+      warning(`${label} has no replica, and REDIS_REQUIRE_REPLICA is Y; new devices are refused until one runs`),
+    )
+  if (settings.sentinels.length > 0 && settings.requireReplica !== false && !hasReplicas)
     problems.push(
       warning(`${label} is watched by Sentinels but has no replica; new devices are refused until one runs`),
     )
@@ -102,8 +140,8 @@ function checkServer({ settings }: RedisConnection, { info, label, hasReplicas }
 }
 
 /** Managed servers often forbid CONFIG; then nothing is known, and nothing has to be wrong. */
-async function checkSync(lane: RedisLane): Promise<RedisProblem[]> {
-  if (!lane.info?.isAppendOnly) return []
+async function checkSync(lane: RedisLane, info: PrimaryInfo | undefined): Promise<RedisProblem[]> {
+  if (!info?.isAppendOnly) return []
   const [reply] = await lane.send([{ name: 'CONFIG', args: ['GET', 'appendfsync'] }])
   if (!Array.isArray(reply))
     return [

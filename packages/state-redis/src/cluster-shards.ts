@@ -148,7 +148,8 @@ export class ClusterShards implements Shards {
       )
       const lane = this.#lanes.get(name) ?? this.#openLane(primary, holdsEpoch)
       this.#lanes.set(name, lane)
-      lane.hasReplicas ||= replicas > 0
+      // Those that fail are left out: none says nothing.
+      if (replicas > 0) lane.replicas.told(replicas)
       slots.fill(lane, first, last + 1)
     }
     this.#slots = slots

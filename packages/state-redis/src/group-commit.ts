@@ -143,7 +143,8 @@ export class GroupCommit {
   }
 
   #expectsReplicas(lane: RedisLane): boolean {
-    return lane.hasReplicas || this.connection.settings.sentinels.length > 0
+    const { sentinels, requireReplica = sentinels.length > 0 } = this.connection.settings
+    return requireReplica || lane.replicas.areExpected
   }
 
   async #takeBack(

@@ -1,4 +1,4 @@
-export { checkRedis, checkRedisItself, type RedisProblem } from './check-redis.ts'
+export { checkRedis, checkRedisItself, type RedisProblem, recheckRedis } from './check-redis.ts'
 export {
   type ArchivedIdentity,
   type Imported,

@@ -3,6 +3,7 @@ import { StoreUnavailableError } from '@tryst/rendezvous'
 import { Command, type Redis } from 'ioredis'
 import { type PrimaryInfo, readInfo } from './primary-info.ts'
 import { type ClockSample, RedisClock, timeReplyMs } from './redis-clock.ts'
+import { ReplicaWatch } from './replica-watch.ts'
 
 /** A command as it is sent. Answers are texts, or byte arrays where `replies` says so. */
 export interface RedisCommand {
@@ -24,6 +25,9 @@ export interface LaneParts {
   readonly label: string
   readonly commandTimeoutMs: number
   readonly maxQueued: number
+  /** As in RedisSettings. */
+  readonly lookIntervalMs?: number | undefined
+  readonly replicasRemovedAfterMs?: number | undefined
   /** Undefined where the epoch lies on another primary. */
   readonly epochKey: string | undefined
   readonly counters: LaneCounters
@@ -78,12 +82,13 @@ export class RedisLane {
   /** What this primary's clock shows. */
   readonly clock = new RedisClock()
   info: PrimaryInfo | undefined
-  /** A replica has been seen behind this primary: what it acknowledges alone may be lost with it. */
-  hasReplicas = false
+  /** What this primary acknowledges alone may be lost with it. */
+  readonly replicas: ReplicaWatch
 
   constructor(parts: LaneParts) {
     this.#parts = parts
     const { redis } = parts
+    this.replicas = new ReplicaWatch(parts.replicasRemovedAfterMs)
     redis.on('error', (error) => this.#noteError(error))
     redis.on('connect', () => this.#touch())
     redis.on('ready', () => this.#probe())
@@ -254,7 +259,7 @@ export class RedisLane {
   #becomeUp(probe: Probe): void {
     if (this.#isClosed()) return
     this.info = probe.info
-    this.hasReplicas ||= probe.info.replicas > 0
+    this.replicas.told(probe.info.replicas)
     this.#timeoutsInRow = 0
     this.#lookedAtMs = performance.now()
     this.#state = 'up'
@@ -273,13 +278,15 @@ export class RedisLane {
     const before = this.#state
     if (before === 'closed') return
     this.#state = next
+    this.replicas.lost()
     if (before === 'up') this.#parts.onAway(this.#lastError)
   }
 
   #watchProgress(): void {
     if (this.#isClosed()) return
     if (this.#state === 'up') {
-      if (performance.now() - this.#lookedAtMs > LOOK_INTERVAL_MS) this.#look().catch(() => {})
+      if (performance.now() - this.#lookedAtMs > (this.#parts.lookIntervalMs ?? LOOK_INTERVAL_MS))
+        this.#look().catch(() => {})
       return
     }
     const { redis } = this.#parts
@@ -305,7 +312,7 @@ export class RedisLane {
       this.clock.learn([{ sentMs: this.#lookedAtMs, receivedMs, redisMs: timeReplyMs(time) }])
     if (typeof text !== 'string' || !this.info || this.#state !== 'up') return
     const { role, replicas, replicationId } = readInfo(text)
-    this.hasReplicas ||= replicas > 0
+    this.replicas.told(replicas)
     if (role !== 'master') {
       this.#lastError = NOT_PRIMARY
       this.#leaveUp('connecting')

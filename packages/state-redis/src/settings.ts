@@ -25,6 +25,15 @@ export interface RedisSettings {
   readonly prefix: string
   /** How long a node is believed to be alive after it last renewed its lease. */
   readonly nodeLeaseMs: number
+  /**
+   * True: what is acknowledged has always to reach a replica; false: as long as the primary has some. Default: true with
+   * Sentinels.
+   */
+  readonly requireReplica?: boolean
+  /** How often a primary is asked for its replicas and its clock; default 15 s. */
+  readonly lookIntervalMs?: number
+  /** Default 10 min. */
+  readonly replicasRemovedAfterMs?: number
   /** Default 400. A command that takes longer has failed. */
   readonly commandTimeoutMs?: number
   /** Commands that may wait for an answer at once, for each primary; default 10,000. Others are refused. */

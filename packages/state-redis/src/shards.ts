@@ -32,6 +32,8 @@ export function openLane(
   const { counters, epochKey, onUp, onAway } = handlers
   const lane: RedisLane = new RedisLane({
     ...{ redis, counters, epochKey, ...limits },
+    lookIntervalMs: settings.lookIntervalMs,
+    replicasRemovedAfterMs: settings.replicasRemovedAfterMs,
     isCluster: settings.cluster.length > 0,
     label: at ? `Redis at ${at.host}:${at.port}` : 'Redis',
     onUp: (probe) => onUp(lane, probe),
