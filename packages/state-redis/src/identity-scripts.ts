@@ -49,7 +49,7 @@ for index, key in ipairs(KEYS) do
   local at = 2 + (index - 1) * 4
   local stored = redis.call('HMGET', key, 'guid', 'uuid', 'moved', 'v')
   if is_free(stored[1], stored[2], stored[3], ARGV[at + 1]) then
-    redis.call('DEL', key)
+    if stored[1] then redis.call('DEL', key) end
     redis.call('HSET', key, 'guid', ARGV[at], 'uuid', ARGV[at + 1], 'pk', ARGV[at + 2], 'ip', ARGV[at + 3],
       'v', later_than(stored[4]), 'created', string.format('%.0f', now_ms))
     if stored[1] then redis.call('HSET', key, 'by', '${DECIDED_BY_RENAME}') end

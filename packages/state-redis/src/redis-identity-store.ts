@@ -46,6 +46,8 @@ export interface RedisIdentityEvents {
 /** Others may not have written back yet what they know. */
 const UNCERTAIN_AFTER_LOSS_MS = 20_000
 const LONGEST_CLOSE_MS = 2_000
+/** A change of id takes no longer than that. */
+const LONGEST_MOVE_MS = 5_000
 /** Where a change of id was not completed by whoever began it. */
 const HOLD_OF_FOUND_MOVE_MS = 3_600_000
 const SILENT: RedisIdentityEvents = { contradicted: () => {}, restored: () => {} }
@@ -168,15 +170,15 @@ export class RedisIdentityStore implements IdentityStore {
     const found = await this.find(from)
     if (!found || !equalBytes(found.uuid, own.uuid)) return 'not-its-own'
     if (from === to) return found.movedTo ? 'not-its-own' : 'renamed'
-    if (found.movedTo) {
-      const successor = found.movedTo === to ? await this.#read(to) : undefined
-      if (!successor || successor.moved || !equalBytes(successor.uuid, own.uuid)) return 'not-its-own'
-      if (!successor.isReserved) return 'renamed'
-    }
     const write: WriteIdentity = (id, change) => this.#write(id, change)
     const isCluster = this.#connection.settings.cluster.length > 0
     const stored = isCluster ? await this.#read(from) : undefined
     if (isCluster && !stored) throw new StoreUnavailableError(`Redis does not have ${from}`)
+    const isUnderWay = stored?.moved !== undefined && stored.moved.untilMs === undefined
+    if (found.movedTo && !(isUnderWay && found.movedTo === to)) {
+      const successor = found.movedTo === to ? await this.#read(to) : undefined
+      return successor && !successor.moved && equalBytes(successor.uuid, own.uuid) ? 'renamed' : 'not-its-own'
+    }
     const { outcome, before, after } = stored
       ? await renameInSteps(own, stored, write)
       : await renameInOneStep(own, write, (id) => this.#connection.keys.peer(id))
@@ -294,10 +296,11 @@ export class RedisIdentityStore implements IdentityStore {
     if (!stored?.moved || stored.moved.untilMs !== undefined) return stored
     const { to } = stored.moved
     const successor = await this.#read(to)
-    // It may be under way, and lapses if not.
-    if (successor?.isReserved) return stored
+    const isYoung = this.#connection.nowMs() - stored.version / 1_000 < LONGEST_MOVE_MS
+    // It may be under way, and is judged again if not.
+    if (successor?.isReserved || (successor?.moved && isYoung)) return stored
     const write: WriteIdentity = (at, change) => this.#commit.write({ ...change, key: this.#writing.keys.peer(at) })
-    if (successor && equalBytes(successor.uuid, stored.uuid))
+    if (successor && !successor.moved && equalBytes(successor.uuid, stored.uuid))
       return (await completeMove(id, to, HOLD_OF_FOUND_MOVE_MS, write)) ?? this.#read(id)
     const abandon = { script: ABANDON_MOVES, args: [to], needsReplica: false, undo: () => undefined }
     return readIdentity(await write(id, abandon))

@@ -143,7 +143,8 @@ for index, key in ipairs(KEYS) do
   if not stored[1] or id_in(stored[1]) ~= ARGV[at] then
     answers[index] = 0
   else
-    if not held_until(stored[1]) then
+    local at_ms = held_until(stored[1])
+    if not at_ms or at_ms < now_ms + tonumber(ARGV[at + 1]) then
       local mark = mark_until(ARGV[at], ARGV[at + 1])
       redis.call('HSET', key, 'moved', mark, 'v', later_than(stored[2]))
       keep_mark(key, mark)
