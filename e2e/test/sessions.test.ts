@@ -4,7 +4,6 @@ import { type DataEnd, exchange } from '../src/site/exchange.ts'
 import { Site } from '../src/site/site.ts'
 import { TranslatingRouter } from '../src/site/translating-router.ts'
 import { within } from '../src/site/wait-until.ts'
-import { WebSocketDevice } from '../src/site/web-socket-device.ts'
 
 // Starting processes takes its time on a busy machine.
 jest.setTimeout(60_000)
@@ -74,20 +73,17 @@ describe('a session of 64 MiB each way', () => {
   })
 
   it('goes through the relay, from TCP to WebSocket', async () => {
-    const device = await WebSocketDevice.online(site, PASSWORD)
-    const theirs = device.serveOne()
-    const controller = site.controller({ localAddress: '127.0.0.3' })
-    const ours = await controller.connect(device.id, { password: PASSWORD, forceRelay: true })
-    expect([ours.transport, (await theirs).transport]).toEqual(['tcp', 'websocket'])
-    await expectWhole(ours, await theirs)
+    const device = await site.device({ password: PASSWORD, transport: 'websocket' })
+    const { ours, theirs } = await meet(site.controller({ localAddress: '127.0.0.3' }), device)
+    expect([ours.path, ours.transport, theirs.transport]).toEqual(['relay', 'tcp', 'websocket'])
+    await expectWhole(ours, theirs)
   })
 
   it('goes through the relay, WebSocket on both sides', async () => {
-    const device = await WebSocketDevice.online(site, PASSWORD)
-    const theirs = device.serveOne()
-    const ours = await site.controller({ transport: 'websocket' }).connect(device.id, { password: PASSWORD })
-    expect([ours.transport, (await theirs).transport]).toEqual(['websocket', 'websocket'])
-    await expectWhole(ours, await theirs)
+    const device = await site.device({ password: PASSWORD, transport: 'websocket' })
+    const { ours, theirs } = await meet(site.controller({ transport: 'websocket' }), device)
+    expect([ours.transport, theirs.transport]).toEqual(['websocket', 'websocket'])
+    await expectWhole(ours, theirs)
   })
 })
 

@@ -98,6 +98,21 @@ export class RedisProcess {
     return Number(/total_commands_processed:(\d+)/.exec(stats)?.[1])
   }
 
+  /** What it is asked to do meanwhile, line by line. */
+  async commandsDuring(action: () => Promise<void>): Promise<string[]> {
+    const socket = connect(this.port, '127.0.0.1')
+    const chunks: Buffer[] = []
+    try {
+      socket.write('MONITOR\r\n')
+      await once(socket, 'data')
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+      await action()
+    } finally {
+      socket.destroy()
+    }
+    return Buffer.concat(chunks).toString('latin1').split('\r\n')
+  }
+
   async close(): Promise<void> {
     this.thaw()
     await this.kill()
