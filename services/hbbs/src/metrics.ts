@@ -5,7 +5,7 @@ import { type HbbsLimit, LIMIT_REMEDIES } from './event-log.ts'
 
 /** Shows the core's counters and what it holds. */
 export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): void {
-  const { counters, presence, introducer, registrar } = server
+  const { counters, presence, kept, introducer, registrar } = server
   metrics.total({ name: 'tryst_heartbeats_total', help: 'Heartbeats accepted', read: () => counters.heartbeats })
   metrics.total({
     name: 'tryst_key_requests_total',
@@ -71,6 +71,16 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     name: 'tryst_live_sessions',
     help: 'Sessions that their controllers, signed in to accounts, say to be alive by a connection to this node',
     read: () => server.kept.sessions,
+  })
+  metrics.level({
+    name: 'tryst_kept_connections',
+    help: 'Connections that stay open while their clients have nothing to say',
+    read: () => kept.size,
+  })
+  metrics.level({
+    name: 'tryst_devices_kept',
+    help: 'Devices that are reached over such a connection',
+    read: () => kept.devices,
   })
   metrics.level({
     name: 'tryst_waiting_initiators',
