@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChildProcesses } from './child-processes.ts'
-import { type Contestants, compare } from './comparison.ts'
+import { always, type Contestants, compare } from './comparison.ts'
 import { GeneratorProcess } from './generator-process.ts'
 import type { BenchOptions } from './options.ts'
 import { readUsage } from './process-usage.ts'
@@ -60,6 +60,11 @@ export async function measureIdServer(parts: BenchParts): Promise<void> {
     const punches = await compare(pair(hbbs, broker), rounds, () => job, enough)
     onRow(requestRow(figure, 'bare broker', punches))
   }
+  onStep('punches, encrypted')
+  const plain = { kind: 'punches', connections: 'per-request', seconds, asked: 'same-node' } as const
+  const ours = always(hbbs.generator, { ...plain, connections: 'encrypted' })
+  const encrypted = await compare({ ours, baseline: hbbs.generator }, rounds, () => plain, enough)
+  onRow(requestRow('punches, encrypted, one connection each', 'hbbs in the clear', encrypted))
   await parts.children.stopAll()
 }
 

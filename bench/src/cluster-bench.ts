@@ -10,7 +10,7 @@ import {
   twoOfEach,
   twoRelays,
 } from './cluster-sites.ts'
-import { type Contestant, compare } from './comparison.ts'
+import { always, compare } from './comparison.ts'
 import type { AskedNode, Job } from './job.ts'
 import { NO_REDIS } from './redis-server.ts'
 import { requestRow, streamRow } from './rows.ts'
@@ -56,7 +56,7 @@ async function measureSharedFleet(parts: BenchParts): Promise<void> {
 
   const halfAsBusy = { ...busyJob, everySeconds: 2 * busyJob.everySeconds }
   const each = await compare(
-    { ours: always(two, busyJob), baseline: always(one, halfAsBusy) },
+    { ours: always(two.generator, busyJob), baseline: always(one.generator, halfAsBusy) },
     rounds,
     () => busyJob,
     enough(parts),
@@ -95,7 +95,7 @@ async function measurePunches(parts: BenchParts): Promise<void> {
   onStep('punches across nodes')
   const job = (asked: AskedNode) => ({ kind: 'punches', connections: 'per-request', seconds, asked }) as const
   const punches = await compare(
-    { ours: always(cluster, job('other-node')), baseline: always(cluster, job('same-node')) },
+    { ours: always(cluster.generator, job('other-node')), baseline: always(cluster.generator, job('same-node')) },
     rounds,
     () => job('same-node'),
     enough(parts),
@@ -105,7 +105,7 @@ async function measurePunches(parts: BenchParts): Promise<void> {
   const single = (asked: AskedNode) => ({ kind: 'single-punches', asked, count: SINGLE_PUNCHES }) as const
   const counted = await cluster.redis?.counting(() => cluster.generator.run(single('other-node')))
   const times = await compare(
-    { ours: always(cluster, single('other-node')), baseline: always(cluster, single('same-node')) },
+    { ours: always(cluster.generator, single('other-node')), baseline: always(cluster.generator, single('same-node')) },
     rounds,
     () => single('same-node'),
     enough(parts),
@@ -120,7 +120,7 @@ async function measurePunches(parts: BenchParts): Promise<void> {
     const name = asked === 'same-node' ? 'relayed session' : 'relayed session across nodes'
     const sessionsCounted = await cluster.redis?.counting(() => cluster.generator.run(sessions(asked)))
     const setUp = await compare(
-      { ours: always(cluster, sessions(asked)), baseline: always(alone, sessions('same-node')) },
+      { ours: always(cluster.generator, sessions(asked)), baseline: always(alone.generator, sessions('same-node')) },
       rounds,
       () => sessions('same-node'),
       enough(parts),
@@ -143,7 +143,7 @@ async function measureJoinedHalves(parts: BenchParts): Promise<void> {
     onStep(figure)
     const job = (halves: AskedNode) => ({ kind: 'relay-streams', sessions, seconds, halves }) as const
     const streams = await compare(
-      { ours: always(two, job('other-node')), baseline: always(one, job('same-node')) },
+      { ours: always(two.generator, job('other-node')), baseline: always(one.generator, job('same-node')) },
       rounds,
       () => job('same-node'),
       enough(parts),
@@ -183,11 +183,6 @@ const REGISTER_ALL: Job = { kind: 'registrations', share: 0, shares: 1 }
 
 function pair(ours: Site, baseline: Site) {
   return { ours: ours.generator, baseline: baseline.generator }
-}
-
-/** Does this, whatever the other one does. */
-function always({ generator }: Site, job: Job): Contestant {
-  return { run: () => generator.run(job) }
 }
 
 function enough({ timeLimit }: BenchParts): () => boolean {

@@ -17,6 +17,9 @@ export interface Contestants {
   readonly baseline: Contestant
 }
 
+/** Does this job, whatever the other one does. */
+export const always = (contestant: Contestant, job: Job): Contestant => ({ run: () => contestant.run(job) })
+
 /** Alternates between both servers, so that whatever else the machine does befalls both. */
 export async function compare(
   { ours, baseline }: Contestants,

@@ -20,6 +20,9 @@ export interface GeneratorSetup {
   readonly key: string
 }
 
+/** Whether controllers ask once on a connection or again and again; `encrypted`: once, as those that are signed in. */
+export type Connections = 'per-request' | 'kept' | 'encrypted'
+
 /** One piece of work for a generator. Rates are taken while as many requests as the server bears are under way. */
 export type Job =
   /** Registers the next share of the fleet; all shares together are the whole fleet. */
@@ -29,7 +32,7 @@ export type Job =
   | { readonly kind: 'paced-heartbeats'; readonly everySeconds: number; readonly seconds: number }
   | {
       readonly kind: 'punches'
-      readonly connections: 'per-request' | 'kept'
+      readonly connections: Connections
       readonly seconds: number
       readonly asked: AskedNode
     }

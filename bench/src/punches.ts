@@ -1,11 +1,14 @@
 import { connect, type Socket } from 'node:net'
 import { devicePublicKey, punchHoleRequest, punchHoleSent } from './device-messages.ts'
 import type { Source } from './fleet.ts'
-import type { AskedNode, Target } from './job.ts'
+import type { AskedNode, Connections, Target } from './job.ts'
 import type { Load } from './measure-window.ts'
+import { takeOffer } from './secure-channel.ts'
 import { findField, KEY_EXCHANGE, PUNCH_HOLE, PUNCH_HOLE_RESPONSE, scanFields, scanFrames } from './server-answer.ts'
 
 const CONTROLLERS = 32
+/** Those that wait for the server to offer a key are idle most of the time. */
+const WAITING_CONTROLLERS = 240
 /** Sources whose devices are asked for; more than controllers, so that one is always free. */
 export const PUNCHED_SOURCES = 256
 /** Of each of those sources. About a thousand devices in all: every signature is made once, then found again. */
@@ -20,7 +23,7 @@ export interface PunchOptions {
   readonly sources: readonly Source[]
   /** The server's public key, which controllers present. */
   readonly key: string
-  readonly connections: 'per-request' | 'kept'
+  readonly connections: Connections
   readonly asked: AskedNode
   /** How many ask at once. Default: many. */
   readonly controllers?: number
@@ -56,7 +59,7 @@ export class PunchLoad implements Load {
 
   start(): void {
     this.#running = true
-    const { controllers = CONTROLLERS } = this.#options
+    const { connections, controllers = connections === 'encrypted' ? WAITING_CONTROLLERS : CONTROLLERS } = this.#options
     for (let index = 0; index < Math.min(controllers, this.#free.length); index++) this.#startController()
   }
 
@@ -67,14 +70,23 @@ export class PunchLoad implements Load {
 
   #startController(): void {
     if (!this.#running) return
-    const { target, asked: node, onSettled } = this.#options
+    const { target, asked: node, connections, key, onSettled } = this.#options
     const socket = this.#connect(this.#controllerAddress(), node === 'same-node' ? target.port : target.otherPort)
     let asked: Asked | undefined
     let askedMs = 0
+    let channel: ReturnType<typeof takeOffer> | undefined
     const ask = () => {
       asked = this.#nextAsked()
       askedMs = performance.now()
-      socket.write(asked.callee.request)
+      const { request } = asked.callee
+      socket.write(channel ? channel.seal(request) : request)
+    }
+    const begin = (offer: Buffer) => {
+      channel = takeOffer(offer, key)
+      if (channel) {
+        socket.write(channel.answer)
+        ask()
+      } else socket.destroy()
     }
     const settle = (outcome: 'done' | 'wrong' | 'lost') => {
       if (asked) this.#release(asked)
@@ -88,13 +100,14 @@ export class PunchLoad implements Load {
       socket.destroy()
     }
     socket.setTimeout(ANSWER_TIMEOUT_MS, () => end('lost'))
-    socket.on('connect', ask)
+    if (connections !== 'encrypted') socket.on('connect', ask)
     socket.on('data', (chunk: Buffer) => {
+      if (connections === 'encrypted' && !channel) return begin(chunk)
       if (!asked) return
-      const verdict = judge(chunk, asked.callee)
+      const verdict = judge(channel ? channel.open(chunk) : chunk, asked.callee)
       if (verdict === undefined) return
       settle(verdict)
-      if (this.#options.connections === 'kept' && this.#running) ask()
+      if (connections === 'kept' && this.#running) ask()
       else socket.destroy()
     })
     socket.on('close', () => {
