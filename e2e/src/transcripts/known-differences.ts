@@ -37,6 +37,10 @@ const withoutLanPort = (text: string) => text.replace('"10.0.0.1:21117"', '"10.0
 const withoutWords = (text: string) => text.replace(/, other_failure: "Key mismatch[^"]*"/, '')
 const withMappedIp = (text: string) => text.replace('{"ip":"', '{"ip":"::ffff:')
 
+/** What only the server may hear, and what only it may say. */
+const withoutSecrets = (text: string) =>
+  text.replace(/, (token|switch_code): "[^"]*"/g, '').replace(/, control(_permissions|led_context): \{[^}]*\}/g, '')
+
 /** Pushes to which a device does not answer by sending to the address in them. */
 const UNUSED_PORT = /fetch_local_addr|request_relay|nat_type: "SYMMETRIC"/
 
@@ -223,6 +227,33 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       at('nat', 'online query on the main port', [2, 5], /online_response/),
       at('tcpreg', 'OnlineRequest over', [2], /online_response/),
     ),
+  },
+  {
+    subject: 'Clients that wait for the server are offered encryption',
+    reference: 'says nothing before it is asked something',
+    ours: 'offers a key, by KeyExchange, on a connection to PORT on which nothing has come for 150 ms',
+    reason:
+      'Clients that are signed in, or have UDP switched off, wait for that for 18 s, and fail. All others send at once.',
+    explains: anyOf(
+      at('idle', 'idle on the main port', [1], /key_exchange: \{ keys: \[ "\(96 bytes\)" \] \}/),
+      at('idle', 'idle while waiting for an answer', [13], /key_exchange: \{ keys: \[ "\(96 bytes\)" \] \}/),
+    ),
+  },
+  {
+    subject: 'Controllers may tell how long a session lives',
+    reference: 'closes a connection on which HealthCheck comes',
+    ours: 'keeps it open while the client sends back the empty messages that it gets',
+    reason: 'Controllers that are signed in keep it as long as their session lasts.',
+    explains: at('tcpreg', 'HealthCheck over', [2], /stays open|receives \{\}/),
+  },
+  {
+    subject: 'Devices do not hear what is meant for the server, or may come from it alone',
+    reference:
+      'hands RequestRelay on with all fields: the token of the account, `switch_code`, `control_permissions`, `controlled_context`',
+    ours: 'hands it on without these',
+    reason: 'The token is a secret, and a device does what `control_permissions` says, whoever wrote it.',
+    explains: ({ reference, found }) =>
+      reference !== withoutSecrets(reference) && withTruePorts(found) === withoutSecrets(reference),
   },
   {
     subject: 'The first message has a deadline',
