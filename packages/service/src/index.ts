@@ -44,6 +44,13 @@ export type { ConfigOf, Flag, Setting, SettingsTable, Topic } from './setting.ts
 export type { LogFormat, LogLevel } from './shared-settings.ts'
 export { installShutdown, type Shutdown, type ShutdownOptions } from './shutdown.ts'
 export { type StandaloneConfig, standaloneSettings } from './standalone-settings.ts'
-export { parseToolConfig, type RedisFlag, readFolderConfig, redisFlags } from './tool-config.ts'
+export {
+  type DeviceToolConfig,
+  parseDeviceToolConfig,
+  parseToolConfig,
+  type RedisFlag,
+  readFolderConfig,
+  redisFlags,
+} from './tool-config.ts'
 export type { BindAddress, HostAndPort, NetworkRule } from './value-schemas.ts'
 export { nodeLabel, runWorkers, workerConfig, workerNumber, workerSiblings } from './workers.ts'

@@ -14,6 +14,7 @@ export {
 export { PEER_BUCKETS, peerBucket, RedisKeys } from './keys.ts'
 export { NodeAnswers } from './node-answers.ts'
 export type { LinkAnswers, LinkTarget, NodeLinksPort } from './node-links-port.ts'
+export { RedisOnlooker } from './onlooker.ts'
 export { RedisAccessStore } from './redis-access-store.ts'
 export { RedisCluster, type RedisClusterParts } from './redis-cluster.ts'
 export {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { AdministrationError } from '@tryst/device-admin'
 import { StoreUnavailableError } from '@tryst/rendezvous'
 import { ConfigError, redisFlags } from '@tryst/service'
 import { ImportStoppedError, RedisUnreachableError } from '@tryst/state-redis'
@@ -6,6 +7,9 @@ import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { Command, CommanderError } from 'commander'
 import type { CommandResult } from './command-result.ts'
 import { DataFolderError } from './data-folder.ts'
+import { addDeviceCommands, type DeviceCommandContext } from './devices/device-commands.ts'
+import { openAdministration } from './devices/open-administration.ts'
+import { addTokenCommands } from './devices/token-commands.ts'
 import { exportFolder } from './export-command.ts'
 import { ImportRefusedError, importFolder } from './import-command.ts'
 import { generateKeyPair, makeKeyFiles, validateKeyPair } from './key-commands.ts'
@@ -74,6 +78,28 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
     .action(async (folder: string) => {
       result = await exportFolder({ folder, redisFlags: redisFlagsOf(exporting), env, cwd })
     })
+  const devicesContext: DeviceCommandContext = {
+    print,
+    run: async (command, act) => {
+      const { folder, json } = command.opts<{ readonly folder?: string; readonly json?: true }>()
+      const administration = await openAdministration({ folder, redisFlags: redisFlagsOf(command), env, cwd })
+      try {
+        result = await act(administration, json ? 'json' : 'text')
+      } finally {
+        await administration.close()
+      }
+    },
+  }
+  const devices = program.command('devices').description('The devices of a server: who may register, and who does')
+  addDeviceCommands(devices, devicesContext)
+  const tokens = program.command('deploy-token').description('Tokens with which devices deploy themselves')
+  addTokenCommands(tokens, devicesContext)
+  for (const command of [...devices.commands, ...tokens.commands]) {
+    command
+      .option('--json', 'For scripts')
+      .option('--folder <folder>', "The server's working directory; default: this one, else ./data")
+    for (const { flag, meaning } of redisFlags) command.option(`${flag} <value>`, meaning)
+  }
   for (const { flag, meaning } of redisFlags)
     for (const command of [importing, exporting]) command.option(`${flag} <value>`, meaning)
 
@@ -84,11 +110,18 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
     if (isForOperator(error)) return { output: `ERROR: ${error.message}\n`, status: 1 }
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { output: printed, status: 0 }
-    const isHelp = argv.length === 0
+    const isHelp = argv.length === 0 || error.code === 'commander.help'
     const reason = isHelp ? '' : `ERROR: ${error.message.replace(/^error: /, '')}\n\n`
-    return { output: `${reason}${program.helpInformation()}`, status: 1 }
+    return { output: `${reason}${nearest(program, argv).helpInformation()}`, status: 1 }
   }
   return result ?? { output: program.helpInformation(), status: 1 }
+}
+
+/** The command that the words lead to, as far as they do. */
+function nearest(command: Command, words: readonly string[]): Command {
+  const [word = '', ...rest] = words
+  const next = command.commands.find((candidate) => candidate.name() === word.toLowerCase())
+  return next ? nearest(next, rest) : command
 }
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
@@ -105,6 +138,7 @@ function redisFlagsOf(command: Command): ReadonlyMap<string, string> {
 
 /** Errors whose message says what is wrong and what to do. */
 const FOR_OPERATOR = [
+  AdministrationError,
   ConfigError,
   DataFolderError,
   DatabaseOpenError,
