@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { type Endpoint, normaliseIp } from '@tryst/protocol'
+import { localAddressFor } from './local-address.ts'
 import type { PunchSocket, PunchSocketOptions } from './punch-socket.ts'
 
 /** Datagrams that wait for somebody to take them: the other peer may be faster than the server that tells us of it. */
@@ -17,7 +18,7 @@ export async function openPunchSocket({ family, localAddress }: PunchSocketOptio
   })
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject)
-    socket.bind({ port: 0, ...(localAddress === undefined ? {} : { address: localAddress }) }, () => {
+    socket.bind({ port: 0, address: localAddressFor(family, localAddress) }, () => {
       socket.off('error', reject)
       resolve()
     })

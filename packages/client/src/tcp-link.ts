@@ -3,6 +3,7 @@ import { type Endpoint, FrameDecoder, formatEndpoint, frameHeader } from '@tryst
 import type { Clock } from './clock.ts'
 import type { DialOptions } from './dialler.ts'
 import { LinkError } from './link-error.ts'
+import { localAddressFor } from './local-address.ts'
 import { SocketLink } from './socket-link.ts'
 import { MAX_PAYLOAD_BYTES } from './stock-client.ts'
 
@@ -56,7 +57,7 @@ export async function dialTcp(target: Endpoint, options: DialOptions): Promise<T
 
 export function dialSocket(target: Endpoint, options: DialOptions): Promise<Socket> {
   const { clock, limitMs, localPort, signal } = options
-  const localAddress = options.localAddress ?? (target.ip.includes(':') ? '::' : '0.0.0.0')
+  const localAddress = localAddressFor(target.ip.includes(':') ? 6 : 4, options.localAddress)
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: target.ip,

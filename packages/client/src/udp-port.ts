@@ -45,11 +45,10 @@ export function learnUdpPort(
       cancelRepeat = clock.after(pauseMs, ask)
       pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * PAUSE_GROWTH)
     }
-    socket.receive((datagram, from) => {
-      if (from.ip === server.ip && from.port === server.port) {
-        const port = portIn(datagram)
-        if (port > 0) finish(port)
-      }
+    // A server with several addresses may answer from another one than was asked.
+    socket.receive((datagram) => {
+      const port = portIn(datagram)
+      if (port > 0) finish(port)
     })
     socket.send(REQUEST, server)
     ask()

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { decodeRendezvous, type Endpoint, encodeRendezvous, type RendezvousMessage } from '@tryst/protocol'
 import type { CancelTimer } from './clock.ts'
+import { localAddressFor } from './local-address.ts'
 import { judgeRegisterPk, type Registrar, type RegistrarHost, registerPeer, registerPk } from './registrar.ts'
 import {
   keyUnconfirmed,
@@ -81,7 +82,8 @@ export class UdpRegistrar implements Registrar {
       socket.once('error', reject)
       // Closed before it was bound: nobody calls back then.
       socket.once('close', resolve)
-      socket.bind({ port: 0, ...(this.network.localAddress ? { address: this.network.localAddress } : {}) }, resolve)
+      const address = localAddressFor(server.ip.includes(':') ? 6 : 4, this.network.localAddress)
+      socket.bind({ port: 0, address }, resolve)
     })
   }
 
