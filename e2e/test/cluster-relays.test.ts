@@ -79,6 +79,18 @@ suite(`relays of one server${why}`, () => {
   })
 })
 
+suite(`a relay that is stopped${why}`, () => {
+  it('waits for nobody when no ID server has sent anybody anywhere', async () => {
+    cluster = await Cluster.start({ hbbs: 2, hbbr: 1 })
+    await cluster.haveMet()
+    const hbbr = cluster.node('hbbr')
+    const beganMs = performance.now()
+    await hbbr.stop()
+    // Otherwise it is 8 s.
+    expect(performance.now() - beganMs).toBeLessThan(7_500)
+  })
+})
+
 suite(`workers of one program${why}`, () => {
   it('share its ports and are one server', async () => {
     cluster = await Cluster.start({ hbbs: 1, hbbr: 1, env: { ...FAST, WORKERS: '2' } })

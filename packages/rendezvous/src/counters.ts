@@ -95,4 +95,10 @@ export class Counters {
   readonly proxied = zeros(PROXIED_OUTCOMES)
   readonly keyExchanges = zeros(KEY_EXCHANGE_OUTCOMES)
   readonly drops = zeros(DROP_REASONS)
+
+  /** How often a client was told of another, and may go to a relay then. */
+  get introduced(): number {
+    const { punch, local_address, relay, node_unavailable } = this.requests
+    return punch + local_address + relay + node_unavailable + this.answers.delivered
+  }
 }

@@ -23,6 +23,8 @@ export interface KnownNode extends NodeFacts {
   readonly incarnation: NodeId
   /** It holds no devices any more; who waits there is still answered. */
   readonly isLeaving?: boolean
+  /** When the ID server last brought clients together, who may go to a relay then: Redis' time, no earlier; 0: never. */
+  readonly offeredMs?: number
 }
 
 export interface RedisNodeEvents {
@@ -92,6 +94,8 @@ export class RedisNode {
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #isLeaving = false
+  #hasOffered: (() => boolean) | undefined
+  #offeredMs = 0
   #state: 'new' | 'running' | 'withdrawn' = 'new'
 
   constructor(connection: RedisConnection, facts: NodeFacts, { incarnation, events = {} }: RedisNodeOptions = {}) {
@@ -199,6 +203,11 @@ export class RedisNode {
     return this.#renewingNext
   }
 
+  /** @param hasOffered whether this ID server has brought clients together since it was asked last */
+  tellOffers(hasOffered: () => boolean): void {
+    this.#hasOffered = hasOffered
+  }
+
   /** Tells the others that this node is leaving, now or as soon as Redis can be asked. */
   async retire(): Promise<void> {
     this.#isLeaving = true
@@ -234,12 +243,16 @@ export class RedisNode {
   }
 
   async #renew(): Promise<void> {
-    const { role, name, address, version, workers } = this.#facts
+    if (this.#hasOffered?.()) this.#offeredMs = Math.ceil(this.#connection.nowMs())
     const relays = [...this.#announcing].flatMap(([address, relay]) => [
       ...[this.#memberOf(address), relay.leaseMs, JSON.stringify(relay)],
     ])
     this.#announcing.clear()
-    const info = JSON.stringify({ role, name, address, version, workers, ...(this.#isLeaving && { isLeaving: true }) })
+    const info = JSON.stringify({
+      ...this.#facts,
+      ...(this.#isLeaving && { isLeaving: true }),
+      ...(this.#hasOffered && { offeredMs: this.#offeredMs }),
+    })
     const sentMs = performance.now()
     try {
       const reply = await this.#connection.run({

@@ -63,8 +63,8 @@ export interface HbbrParts {
 export interface RelayOffers {
   /** From now on nobody is sent here; whoever was sent before may still come. Called first when the relay is closed. */
   withdraw(): Promise<void>
-  /** Sessions that were sent here in the last so many milliseconds and have not come about. Not there: nobody can tell. */
-  readonly outstanding?: (withinMs: number) => number
+  /** Whether somebody who was sent here in the last so many milliseconds may not have come yet. Not there: nobody can tell. */
+  readonly mayCome?: (withinMs: number) => boolean
 }
 
 /** What an operator says of a relay. */
@@ -214,7 +214,7 @@ export class Hbbr {
     if (offers) {
       // It may take as long as it likes: nothing waits for it.
       offers.withdraw().catch((error) => this.eventLog.withdrawFailed(error))
-      const mayCome = () => offers.outstanding === undefined || offers.outstanding(offeredMs) > 0
+      const mayCome = () => offers.mayCome?.(offeredMs) ?? true
       while (!isOver() && mayCome()) await after(OUTSTANDING_POLL_MS)
     }
     await Promise.race([this.relay.nobodyWaits(), over])

@@ -124,7 +124,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
 function ticketsOfParent(): Pick<HbbrParts, 'broker' | 'offers'> {
   if (!ticketsGoThroughParent()) return {}
   const tickets = new ParentTickets({ clock: relayClock, source: process })
-  const offers = { withdraw: async () => {}, outstanding: (withinMs: number) => tickets.outstanding(withinMs) }
+  const offers = { withdraw: async () => {}, mayCome: (withinMs: number) => tickets.outstanding(withinMs) > 0 }
   return { broker: tickets, offers }
 }
 

@@ -14,6 +14,7 @@ import { RedisRelayAnnouncer, RedisSessions } from '@tryst/state-redis'
 import { Announcement } from './announcement.ts'
 import { capacityBitsPerSecond } from './capacity.ts'
 import type { Hbbr, JoinRequest, RelayOffers } from './hbbr.ts'
+import { LastOffers } from './last-offers.ts'
 import { SharedBroker } from './shared-broker.ts'
 import { SiblingRelays } from './sibling-relays.ts'
 
@@ -25,6 +26,7 @@ export class SharedRelay {
   readonly broker: SharedBroker
   #hbbr: Hbbr | undefined
   #announcement: Announcement | undefined
+  readonly #lastOffers: LastOffers
 
   private constructor(
     readonly node: SharedNode,
@@ -33,6 +35,12 @@ export class SharedRelay {
     private readonly log: Logger,
     private readonly siblings: SiblingRelays | undefined,
   ) {
+    const { connection } = node
+    this.#lastOffers = new LastOffers(node.node, {
+      redisMs: () => connection.nowMs(),
+      ownMs: () => performance.now(),
+    })
+    node.node.onTurn(() => this.#lastOffers.look())
     this.broker = new SharedBroker(sessions, node.links, node.node, siblings)
   }
 
@@ -67,7 +75,14 @@ export class SharedRelay {
 
   /** What makes clients come here. */
   get offers(): RelayOffers {
-    return { withdraw: async () => this.#announcement?.withdraw() }
+    return {
+      withdraw: async () => {
+        if (!this.#announcement) return
+        await this.#announcement.withdraw()
+        this.#lastOffers.withdrawn()
+      },
+      mayCome: (withinMs) => this.#lastOffers.mayCome(withinMs),
+    }
   }
 
   /** Takes part from now on. */

@@ -71,7 +71,10 @@ try {
     onSocketError: (err) => log.error({ err }, 'socket error'),
   })
   exposeRendezvous(hbbs.server, metrics)
-  if (state.shared) exposeSharedNode(state.shared, metrics)
+  if (state.shared) {
+    exposeSharedNode(state.shared, metrics)
+    state.shared.node.tellOffers(newsOf(() => hbbs.server.counters.introduced))
+  }
 
   started.unshift(hbbs)
   const administration = administrationOf(config, state, hbbs.server)
@@ -87,6 +90,16 @@ try {
 } catch (error) {
   log.fatal(await inWords(sharedStateError(error)))
   process.exit(1)
+}
+
+/** Whether a number has grown since it was asked last. */
+function newsOf(read: () => number): () => boolean {
+  let before = 0
+  return () => {
+    const last = before
+    before = read()
+    return before > last
+  }
 }
 
 /** Ends this process with its workers. */
