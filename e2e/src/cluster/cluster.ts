@@ -5,7 +5,7 @@ import type { Controller, ControllerOptions, Device, DeviceOptions, ServerSettin
 import { loadKeyPair } from '@tryst/service'
 import { freePort, freePorts, type SitePorts } from '../site/free-ports.ts'
 import { Host } from '../site/host.ts'
-import { type ServerName, ServiceProcess } from '../site/service-process.ts'
+import { type ServerName, type ServiceCommand, ServiceProcess } from '../site/service-process.ts'
 import { SITE_HOST } from '../site/site.ts'
 import { waitUntil } from '../site/wait-until.ts'
 import { RedisProcess } from './redis-process.ts'
@@ -58,9 +58,18 @@ export class ClusterNode {
   }
 
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#process = await ServiceProcess.start(this.#command(env))
+  }
+
+  /** Starts it and waits for nothing. */
+  launch(env: Readonly<Record<string, string>> = {}): ServiceProcess {
+    this.#process = ServiceProcess.launch(this.#command(env))
+    return this.#process
+  }
+
+  #command(env: Readonly<Record<string, string>>): ServiceCommand {
     const args = this.program === 'hbbr' ? ['-k', '_', '-p', `${this.ports.relay}`] : ['-p', `${this.ports.main}`]
-    const command = { program: this.program, args, folder: this.folder, env: { ...this.env, ...env } }
-    this.#process = await ServiceProcess.start(command)
+    return { program: this.program, args, folder: this.folder, env: { ...this.env, ...env } }
   }
 
   async kill(): Promise<void> {

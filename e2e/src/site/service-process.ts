@@ -23,6 +23,8 @@ export interface ServiceCommand {
   readonly env?: Readonly<Record<string, string>>
   /** Working directory: where the program keeps its files. */
   readonly folder: string
+  /** A command that runs the program elsewhere: in a network namespace, say. */
+  readonly through?: readonly string[]
 }
 
 /** One line of the log. */
@@ -59,6 +61,11 @@ export class ServiceProcess {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream) createInterface(stream).on('line', (line) => this.#keep(line))
     }
+  }
+
+  /** Starts the program and waits for nothing. */
+  static launch(command: ServiceCommand): ServiceProcess {
+    return new ServiceProcess(command)
   }
 
   /** Starts the program and waits until it listens. @throws Error with its output when it ends instead */
@@ -148,8 +155,9 @@ export async function runToEnd(command: ServiceCommand, limitMs = 15_000): Promi
   return { code, signal, stdout, stderr }
 }
 
-function spawnService({ program, args = [], env = {}, folder }: ServiceCommand): ChildProcess {
-  return spawn(programPath(program), args, {
+function spawnService({ program, args = [], env = {}, folder, through = [] }: ServiceCommand): ChildProcess {
+  const [command, ...rest] = [...through, programPath(program), ...args] as [string, ...string[]]
+  return spawn(command, rest, {
     cwd: folder,
     // Nothing else of the environment: the programs need only a new enough Node on the PATH.
     env: { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, ...env },

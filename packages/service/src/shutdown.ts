@@ -17,6 +17,8 @@ export interface ShutdownOptions {
 }
 
 export interface Shutdown {
+  /** It has begun: what fails from now on, such as a start that was under way, is no failure of the program. */
+  readonly isStopping: boolean
   /** Stops as a signal would; settles when `close` has. */
   begin(reason: string): Promise<void>
   /** Takes the handlers off again. */
@@ -62,6 +64,9 @@ export function installShutdown({ log, close, process: target = process }: Shutd
   }
   for (const [event, handler] of handlers) target.on(event, handler)
   return {
+    get isStopping() {
+      return closing !== undefined
+    },
     begin,
     uninstall() {
       for (const [event, handler] of handlers) target.off(event, handler)

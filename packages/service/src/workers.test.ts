@@ -11,6 +11,8 @@ class ScriptedWorker implements Worker {
   readonly ended: Promise<ServiceEnd>
   beReady: () => void = () => {}
   end: (status: number) => void = () => {}
+  /** As a process that does not listen to signals yet. */
+  endBy: (signal: NodeJS.Signals) => void = () => {}
 
   constructor() {
     let failBeforeReady: (error: Error) => void
@@ -20,6 +22,10 @@ class ScriptedWorker implements Worker {
     })
     this.ready.catch(() => {})
     this.ended = new Promise((resolve) => {
+      this.endBy = (signal) => {
+        failBeforeReady(new Error('ended'))
+        resolve({ status: 131, words: `was ended by ${signal}`, signal })
+      }
       this.end = (status) => {
         failBeforeReady(new Error('ended'))
         resolve({ status, words: `ended with status ${status}` })
@@ -34,6 +40,7 @@ class ScriptedWorker implements Worker {
   signal(signal: NodeJS.Signals): void {
     this.signals.push(signal)
     if (signal === 'SIGTERM') this.end(0)
+    if (signal === 'SIGQUIT') this.endBy(signal)
   }
 }
 
@@ -84,6 +91,13 @@ describe('workers', () => {
     started[1]?.worker.end(1)
     expect(await status).toBe(1)
     expect(started[0]?.worker.signals).toEqual(['SIGTERM'])
+  })
+
+  it.each(['SIGTERM', 'SIGQUIT'] as const)('end with 0 when %s comes while they start', async (signal) => {
+    const { all, started, status } = workers(2)
+    started[0]?.worker.beReady()
+    all.stop(signal)
+    expect(await status).toBe(0)
   })
 
   it('get a second signal, too', async () => {

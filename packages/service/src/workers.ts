@@ -61,6 +61,7 @@ export interface WorkersOptions {
 export class Workers {
   readonly #options: WorkersOptions
   readonly #running = new Map<number, Worker>()
+  readonly #told = new Set<NodeJS.Signals>()
   #isStopping = false
   #status = 0
   #whenEnded: (() => void) | undefined
@@ -77,6 +78,7 @@ export class Workers {
     const numbers = Array.from({ length: this.#options.count }, (_, index) => index + 1)
     const ready = numbers.map((number) => this.#start(number, RESTART_PAUSE_MS.first))
     Promise.all(ready).then(onReady, () => {
+      if (this.#isStopping) return
       // What keeps one from starting, a wrong setting or a taken port, is the same for all, and restarts don't help.
       this.#status ||= 1
       this.stop('SIGTERM')
@@ -87,6 +89,7 @@ export class Workers {
 
   /** Passes a signal to end on to all; a second one, which means "at once" to them, too. */
   stop(signal: NodeJS.Signals): void {
+    this.#told.add(signal)
     this.signal(signal)
     if (this.#isStopping) return
     this.#isStopping = true
@@ -112,10 +115,11 @@ export class Workers {
     const startedAt = performance.now()
     const worker = start(number)
     this.#running.set(number, worker)
-    void worker.ended.then(({ status, words }) => {
+    void worker.ended.then(({ status, words, signal }) => {
       this.#running.delete(number)
       if (this.#isStopping) {
-        this.#status ||= status
+        // One that is told to end before it can listen to signals ends of the signal itself: that is as good.
+        this.#status ||= signal && this.#told.has(signal) ? 0 : status
         return this.#endWhenEmpty()
       }
       log.error({ worker: number, status }, `worker ${number} ${words}; it is started again`)

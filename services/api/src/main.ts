@@ -24,7 +24,7 @@ const folder = process.cwd()
 
 /** What has to be closed, in this order. */
 const running: { close(): Promise<void> }[] = []
-installShutdown({
+const shutdown = installShutdown({
   log,
   close: async () => {
     for (const part of running) await part.close()
@@ -40,9 +40,11 @@ try {
   // For a parent that waits until we listen.
   process.send?.({ ready: true })
 } catch (error) {
-  if (!(error instanceof ListenError)) throw error
-  log.fatal(error.message)
-  process.exit(1)
+  if (!shutdown.isStopping) {
+    if (!(error instanceof ListenError)) throw error
+    log.fatal(error.message)
+    process.exit(1)
+  }
 }
 
 async function listen(): Promise<Api> {

@@ -48,12 +48,10 @@ const CLOSE_WITHIN_MS = 9_500
 
 /** What has to be closed, in this order. */
 const running: { close(): Promise<void> }[] = []
-let isStopping = false
 
-installShutdown({
+const shutdown = installShutdown({
   log,
   close: async () => {
-    isStopping = true
     for (const part of running) await part.close()
   },
 })
@@ -83,7 +81,8 @@ async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promis
   const metrics = createMetrics()
   describeMetrics(metrics, hbbr, headerFailures)
   if (shared) exposeSharedNode(shared.node, metrics)
-  const readiness = () => (isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const))
+  const readiness = () =>
+    shutdown.isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const)
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   if (health) running.push(health)
 }
@@ -176,8 +175,12 @@ try {
   if (config.workers > 1 && workerNumber() === undefined) await runAsWorkers()
   await start()
 } catch (thrown) {
-  const error = sharedStateError(thrown)
-  if (!(error instanceof ListenError || error instanceof KeyFileError || error instanceof SharedStateError)) throw error
-  log.fatal(error.message)
-  process.exit(1)
+  // Where it was told to stop, what it was starting with is being closed.
+  if (!shutdown.isStopping) {
+    const error = sharedStateError(thrown)
+    if (!(error instanceof ListenError || error instanceof KeyFileError || error instanceof SharedStateError))
+      throw error
+    log.fatal(error.message)
+    process.exit(1)
+  }
 }

@@ -36,7 +36,7 @@ if (config.workers > 1 && workerNumber() === undefined) await runAsWorkers()
 
 /** What was started, last first: a signal may come before everything has. */
 const started: { close(): Promise<void> }[] = []
-installShutdown({
+const shutdown = installShutdown({
   log,
   close: async () => {
     for (const part of started) await part.close()
@@ -88,8 +88,11 @@ try {
   log.info({ ports: hbbs.ports, relays: relays.live, fallback: relays.fallback }, 'listening')
   process.send?.({ ready: true })
 } catch (error) {
-  log.fatal(await inWords(sharedStateError(error)))
-  process.exit(1)
+  // What it was starting with is being closed.
+  if (!shutdown.isStopping) {
+    log.fatal(await inWords(sharedStateError(error)))
+    process.exit(1)
+  }
 }
 
 /** Whether a number has grown since it was asked last. */
