@@ -43,6 +43,30 @@ describe('a connection guard', () => {
     expect(guard.connections).toBe(3)
   })
 
+  it('lets a source have more connections where some have their right to stay from elsewhere', () => {
+    const guard = guardOf(2, 5)
+    const exempt = [1, 2, 3].map(() => {
+      const connection = admit(guard, '203.0.113.7')
+      if (connection) guard.exempt(connection)
+      return connection
+    })
+    expect([admit(guard, '203.0.113.7'), admit(guard, '203.0.113.7')]).toEqual([
+      expect.any(Connection),
+      expect.any(Connection),
+    ])
+    // They are never pushed out, and count among all.
+    expect(admit(guard, '203.0.113.9')).toBeDefined()
+    expect(exempt.map((connection) => connection?.end)).toEqual([undefined, undefined, undefined])
+    expect([guard.connections, guard.sources]).toEqual([5, 2])
+    for (const connection of exempt) {
+      if (!connection) continue
+      guard.exempt(connection)
+      guard.remove(connection)
+      guard.remove(connection)
+    }
+    expect([guard.connections, guard.sources]).toEqual([2, 2])
+  })
+
   it('pushes out the oldest of all when the total is reached', () => {
     const guard = guardOf(10, 3)
     const connections = ['1', '2', '3'].map((last) => admit(guard, `203.0.113.${last}`))
