@@ -6,8 +6,8 @@ import { NO_ENGINE } from '../src/containers/engine.ts'
 jest.setTimeout(180_000)
 const BUILD_LIMIT_MS = 900_000
 
-/** What only the line PORT_BASE leaves of the six. */
-const UNSET = { PORT_API: '', PORT_NAT_TEST: '', PORT_RELAY: '', PORT_WS_ID: '', PORT_WS_RELAY: '' }
+/** Beside PORT_BASE: four of the other five lines are missing, and one is no longer right. */
+const LEFT = { PORT_API: '', PORT_NAT_TEST: '', PORT_RELAY: '1117', PORT_WS_ID: '', PORT_WS_RELAY: '' }
 
 const suite = NO_ENGINE === undefined ? describe : describe.skip
 
@@ -25,8 +25,8 @@ suite(`docker compose up with other ports${NO_ENGINE === undefined ? '' : ` (ski
     return stack
   }
 
-  it('starts nothing where lines are missing, names them, and starts with them', async () => {
-    const wrong = await prepared({ env: UNSET })
+  it('starts nothing where lines are missing or wrong, names them, and starts with them', async () => {
+    const wrong = await prepared({ env: LEFT })
     await expect(wrong.compose('up', '--detach')).rejects.toThrow(/init.* exit 1/)
     const running = (await wrong.states()).filter(({ State }) => State === 'running')
     expect(running).toEqual([])

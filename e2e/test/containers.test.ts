@@ -3,6 +3,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { Controller, Device, DeviceSession, LinkTransport } from '@tryst/client'
 import { decodeClientConfig } from '@tryst/protocol'
+import { asClientSetting } from '@tryst/service'
 import { ComposeStack } from '../src/containers/compose-stack.ts'
 import { NO_ENGINE } from '../src/containers/engine.ts'
 import { exchange } from '../src/site/exchange.ts'
@@ -63,9 +64,10 @@ suite(`docker compose up${NO_ENGINE === undefined ? '' : ` (skipped: ${NO_ENGINE
   it('tells the operator what clients are given, and that they refuse the certificate', async () => {
     const log = await stack.logs('init')
     const key = await stack.key()
-    expect(log).toContain(`Key: ${key}\nID server: ${PUBLIC_HOST}:${stack.port}\n`)
+    const server = asClientSetting(PUBLIC_HOST, stack.port)
+    expect(log).toContain(`Key: ${key}\nID server: ${server}\n`)
     const [, text = ''] = /^Configuration text: (\S+)$/m.exec(log) ?? []
-    expect(decodeClientConfig(text)).toEqual({ host: `${PUBLIC_HOST}:${stack.port}`, key, api: '', relay: '' })
+    expect(decodeClientConfig(text)).toEqual({ host: server, key, api: '', relay: '' })
     expect(log.match(/^hint: stock clients refuse the certificate \(self-signed\)/gm)).toHaveLength(1)
   })
 
