@@ -30,6 +30,8 @@ export interface LocalNode {
   devices(): Iterable<{ readonly id: PeerId; readonly ip: string }>
   /** Another node holds the device now. */
   forget(id: PeerId): void
+  /** A claim of this node took the device from another one. */
+  took(id: PeerId): void
   push(id: PeerId, message: Uint8Array): PushOutcome
   /** True when an initiator that waits here got the answer. */
   answer(answer: DeviceAnswer): Promise<boolean>

@@ -5,6 +5,7 @@ export const REGISTRATION_OUTCOMES = [
   'moved',
   'key_changed',
   'uuid_mismatch',
+  'clone_refused',
   'uuid_contradicted',
   'uuid_uncertain',
   'mismatch_silence',
@@ -88,6 +89,7 @@ export class Counters {
   natTests = 0
   udpNatTests = 0
   onlineQueries = 0
+  clones = 0
   readonly registrations = zeros(REGISTRATION_OUTCOMES)
   readonly idChanges = zeros(ID_CHANGE_OUTCOMES)
   readonly requests = zeros(REQUEST_OUTCOMES)

@@ -83,6 +83,11 @@ export class DevicePlaces {
     return !cluster.isAlone && (await cluster.locate([id]))[0] !== undefined
   }
 
+  /** The IP that another node hears the device from. Rejects with StoreUnavailableError. */
+  async ipElsewhere(id: PeerId): Promise<string | undefined> {
+    return (await this.parts.cluster.locate([id]))[0]?.ip
+  }
+
   /** The IP that the device is heard from. */
   holds(id: PeerId): string | undefined {
     const here = this.#isRetired ? undefined : this.parts.presence.find(id, this.parts.clock())

@@ -53,6 +53,13 @@ export interface RendezvousEvents {
    * @param registeredFrom where the device registered last; empty where that is not known
    */
   newKeyRefused(id: PeerId, from: Endpoint, registeredFrom: string): void
+  /**
+   * Two machines have the same id, uuid and key, as after an image was copied.
+   *
+   * @param original where the first one is: its address, its IP only, or `elsewhere` on another node
+   * @param isHealed the later one is made to draw another id
+   */
+  cloneFound(id: PeerId, newcomer: Endpoint, original: string, isHealed: boolean): void
   /** A device has another id from now on. */
   idChanged(before: PeerId, after: PeerId, from: Endpoint): void
   /** A device goes on under an id that it had given up. */

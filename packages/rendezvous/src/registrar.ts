@@ -1,5 +1,6 @@
 import { type Endpoint, encodeRendezvous, rendezvous } from '@tryst/protocol'
 import type { Admissions } from './admissions.ts'
+import type { Clones } from './clones.ts'
 import type { Clock, DatagramPort } from './connection.ts'
 import type { Counters, RegistrationOutcome } from './counters.ts'
 import type { ListingReason } from './device-access.ts'
@@ -43,6 +44,7 @@ const BEGIN_WRITES_WITHIN_MS = 500
 export interface RegistrarParts {
   readonly admissions: Admissions
   readonly heldIds: HeldIds
+  readonly clones: Clones
   readonly identities: IdentityStore
   readonly presence: PresenceTable
   readonly places: DevicePlaces
@@ -100,21 +102,26 @@ export class Registrar {
       const before = presence.find(id, clock())?.ip ?? ''
       if (!isLoopback(ip)) {
         if (before !== ip) events.ipChanged(id, before, ip)
-        counters.keysRequested++
-        datagrams.send(KEY_WANTED, ip, port)
+        this.#askForKey(id, ip, port, datagrams)
         return
       }
       // A device on the server's own host may show up at loopback: no change of its place.
       presence.register(id, ip, port, clock())
     } else if (outcome === 'unknown' || outcome === 'held') {
       // Whoever is reached over a connection is moved by nothing but a registration.
-      counters.keysRequested++
-      datagrams.send(KEY_WANTED, ip, port)
+      this.#askForKey(id, ip, port, datagrams)
       return
     }
     counters.heartbeats++
     this.parts.places.claim(id, ip)
     datagrams.send(HEARTBEAT_ACCEPTED, ip, port)
+  }
+
+  #askForKey(id: PeerId, ip: string, port: number, datagrams: DatagramPort): void {
+    const { clones, counters, clock } = this.parts
+    counters.keysRequested++
+    clones.watch.asked(id, ip, port, clock())
+    datagrams.send(KEY_WANTED, ip, port)
   }
 
   /**
@@ -155,7 +162,9 @@ export class Registrar {
     if (form === 'invalid') return answer('invalid', Result.INVALID_ID_FORMAT)
     const applicant = registration as Applicant
     const proof = this.#proofs.of(applicant)
-    if (channel.kind === 'datagram' && this.parts.presence.isProven(applicant.id, ip, proof, clock()))
+    const { presence, clones } = this.parts
+    const isProven = channel.kind === 'datagram' && presence.isProven(applicant.id, ip, proof, clock())
+    if (isProven && !clones.watch.isAssumed(applicant.id))
       return answer(this.#online(applicant, from, channel, 'confirmed'), Result.OK)
     if (!limiter.admitLookup({ ip, port, uuid }, clock())) {
       events.limitHit('lookups-per-minute', ip)
@@ -171,6 +180,10 @@ export class Registrar {
         switch (outcome) {
           case 'uuid_mismatch':
             return mismatch()
+          case 'clone_refused':
+            if (limiter.admitMismatch({ ip, port, uuid }, clock())) answer(outcome, Result.UUID_MISMATCH)
+            else counters.registrations.mismatch_silence++
+            return
           case 'uuid_contradicted':
           case 'too_many_new_ids':
           case 'too_many_key_changes':
@@ -213,6 +226,7 @@ export class Registrar {
         case 'uuid-mismatch':
           return this.#somebodyElse(registration, from, stored)
         case 'confirm':
+          if (this.#isClone(id, from, channel, stored)) return 'clone_refused'
           return this.#online(registration, from, channel, 'confirmed')
         case 'create': {
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
@@ -235,6 +249,7 @@ export class Registrar {
           const current = stored as FoundIdentity
           const isFromElsewhere = decision === 'new-key-from-elsewhere'
           if (isFromElsewhere && current.standing !== 'certain') return this.#somebodyElse(registration, from, stored)
+          if (decision === 'move' && this.#isClone(id, from, channel, stored)) return 'clone_refused'
           if (clock() - begunMs > BEGIN_WRITES_WITHIN_MS) return 'busy'
           const refusal = isFromElsewhere ? await this.#review(registration, from, 'key-changed', current) : undefined
           if (refusal) return refusal
@@ -287,6 +302,11 @@ export class Registrar {
     return 'uuid_contradicted'
   }
 
+  /** The later one of two machines with this identity draws another id when it is told UUID_MISMATCH. */
+  #isClone(id: PeerId, from: Endpoint, channel: DeviceChannel, stored: FoundIdentity | undefined): boolean {
+    return channel.kind === 'datagram' && stored?.standing === 'certain' && this.parts.clones.refuses(id, from)
+  }
+
   /** What had to be stored is stored: the device is online at this address. */
   #online(
     applicant: Applicant,
@@ -296,7 +316,9 @@ export class Registrar {
   ): RegistrationOutcome {
     const { presence, places, events, ipChanges, clock } = this.parts
     const { id } = applicant
-    const before = presence.find(id, clock())?.ip
+    const here = presence.find(id, clock())
+    const before = here?.ip
+    if (channel.kind === 'datagram') this.parts.clones.registered(id, { ip, port }, here)
     const change = places.settle(id, { ip, port }, channel)
     if (change === 'gone') return 'connection_closed'
     if (change === 'full') {

@@ -11,6 +11,7 @@ import {
 } from '@tryst/protocol'
 import { Admissions } from './admissions.ts'
 import { RelayChooser } from './choose-relay.ts'
+import { Clones } from './clones.ts'
 import type { Cluster, DeviceAnswer } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
@@ -100,6 +101,7 @@ export class RendezvousServer {
   readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
   readonly #places: DevicePlaces
   readonly #idChanger: IdChanger
+  readonly #clones: Clones
 
   constructor(
     settings: RendezvousSettings,
@@ -142,6 +144,11 @@ export class RendezvousServer {
     })
     const holdMs = settings.oldIdHoldMs ?? DEFAULT_OLD_ID_HOLD_MS
     const isOnline = (id: PeerId) => places.isOnlineAnywhere(id)
+    const clones = new Clones({
+      ...{ heal: settings.healClones ?? false, presence, counters, events, clock },
+      ipElsewhere: (id) => places.ipElsewhere(id),
+    })
+    this.#clones = clones
     const heldIds = new HeldIds({ identities, admissions, events, holdMs, isOnline })
     this.#idChanger = new IdChanger({
       ...{ mode: settings.idChanges ?? 'on', holdMs, identities, admissions, limits, counters, events, clock },
@@ -150,7 +157,7 @@ export class RendezvousServer {
       onChanged: (from, to) => this.#idChanged(from, to),
     })
     this.registrar = new Registrar({
-      ...{ admissions, heldIds },
+      ...{ admissions, heldIds, clones },
       ...{ identities, presence, places, signed, limits, keepAliveMs, counters, events, clock },
       limiter: this.#limiter,
       ipChanges: this.#ipChanges,
@@ -177,7 +184,11 @@ export class RendezvousServer {
     await this.ports.cluster.join({
       holds: (id) => this.#places.holds(id),
       devices: () => this.#places.online(),
-      forget: (id) => this.#places.forget(id),
+      forget: (id) => {
+        this.#clones.takenElsewhere(id)
+        this.#places.forget(id)
+      },
+      took: (id) => this.#clones.tookFromElsewhere(id),
       push: (id, message) => this.#places.push(id, message),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
       ticketFor: (uuid) => this.#tickets.find(uuid),

@@ -90,7 +90,7 @@ describe('registration over UDP', () => {
     expect(bench.events.filter((event) => event === refusal)).toHaveLength(5)
     expect(listed).toMatchObject({ id: '123456789', why: 'key-changed', state: 'pending', ip: ELSEWHERE })
     expect(bench.identities.rows.get('123456789' as never)?.publicKey[0]).toBe(1)
-    await bench.access.decide(listed as never, 'approved', bench.nowMs)
+    await bench.access.decide(listed as never, 'approved')
     expect(await bench.register('123456789', ELSEWHERE, { key: 2 })).toBe(Result.OK)
     expect(bench.identities.rows.get('123456789' as never)?.publicKey[0]).toBe(2)
     expect(await bench.register('123456789', HOME, { key: 1 })).toBe(Result.NOT_DEPLOYED)

@@ -174,6 +174,8 @@ export class TestBench {
       uuidMismatch: note('uuidMismatch'),
       identityContradicted: (...details) => void this.contradictions.push(details),
       newKeyRefused: (id, { ip, port }, before) => void this.events.push(`newKeyRefused ${id} ${ip}:${port} ${before}`),
+      cloneFound: (id, { ip, port }, original, isHealed) =>
+        void this.events.push(`cloneFound ${id} ${ip}:${port} after ${original}${isHealed ? ' healed' : ''}`),
       idChanged: note('idChanged'),
       idTakenBack: note('idTakenBack'),
       idChangeRefused: note('idChangeRefused'),

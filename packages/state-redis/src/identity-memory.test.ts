@@ -24,6 +24,21 @@ describe('remembered identities', () => {
     expect(memory.get('nobody' as PeerId)).toBeUndefined()
   })
 
+  it.each([
+    { to: 'a:b\nc\0é', untilMs: 1_795_000_000_123 },
+    { to: '', untilMs: 0 },
+    { to: 'new-name', untilMs: undefined },
+  ])('come back as they were where the id was given up: %j', (moved) => {
+    const memory = new IdentityMemory(10)
+    const given = { ...record(3), moved: { ...moved, to: moved.to as PeerId } }
+    memory.set('a' as PeerId, given)
+    expect(memory.get('a' as PeerId)).toEqual({ ...given, isOwed: false })
+    memory.set('a' as PeerId, { ...given, ip: '' })
+    expect(memory.get('a' as PeerId)).toMatchObject({ ip: '', moved: given.moved })
+    memory.forget('a' as PeerId)
+    expect(memory.has('a' as PeerId)).toBe(false)
+  })
+
   it('are no more than allowed; the ones longest not seen go', () => {
     const memory = new IdentityMemory(3)
     for (const id of ['a', 'b', 'c', 'a', 'd'] as PeerId[]) memory.set(id, record(1))

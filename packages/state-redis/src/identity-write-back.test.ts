@@ -31,7 +31,7 @@ describe('writing back', () => {
         return asked.map(({ keys }) => (isAway ? new StoreUnavailableError('away') : keys.map(() => 'restored 7')))
       },
     }
-    const events = { restored: () => {}, contradicted: () => {} }
+    const events = { restored: () => {}, contradicted: () => {}, renamed: () => {} }
     writeBack = new IdentityWriteBack(connection as unknown as RedisConnection, memory, events)
   })
 

@@ -20,6 +20,8 @@ export interface LedgerParts {
   readonly incarnation: NodeId
   /** Another node holds the device now: this one forgets it. */
   readonly onLost: (id: PeerId) => void
+  /** A claim of this node took the device from another one. */
+  readonly onTook: (id: PeerId) => void
   /** Another node held the device before; it is to forget what is older than this version. */
   readonly onTaken: (id: PeerId, version: number, former: NodeId) => void
   /** It could not be written that this node holds the device since then (Redis' time, µs). */
@@ -252,7 +254,7 @@ export class PresenceLedger {
   }
 
   async #claim(id: PeerId, { ip }: UnwrittenClaim): Promise<void> {
-    const { connection, incarnation, onTaken } = this.#parts
+    const { connection, incarnation, onTaken, onTook } = this.#parts
     const losses = this.#losses
     const isUnsure = this.#unwritten.has(id)
     const reply = await connection.run({
@@ -266,6 +268,7 @@ export class PresenceLedger {
     // Where the answer to an earlier claim was lost, nobody has told whom that took the device from.
     const toTell = former === '' && isUnsure ? before : former
     if (toTell !== '') onTaken(id, Number(version), toTell as NodeId)
+    if (former !== '') onTook(id)
   }
 
   async #release(id: PeerId): Promise<void> {

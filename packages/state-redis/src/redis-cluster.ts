@@ -77,6 +77,7 @@ export class RedisCluster implements Cluster {
       incarnation: node.incarnation,
       onTaken,
       onLost: (id) => this.#local?.forget(id),
+      onTook: (id) => this.#local?.took(id),
       onUnwritten: (id, heardUs) => this.#forgets.tellAll(id, heardUs),
     })
     this.#upkeep = new PresenceUpkeep({

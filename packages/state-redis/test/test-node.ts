@@ -37,6 +37,8 @@ export class TestNode implements LocalNode {
     await this.cluster.claim(id, ip, via)
   }
 
+  took(): void {}
+
   async lose(id: PeerId, via?: string): Promise<void> {
     this.#devices.delete(id)
     await this.cluster.release(id, via)

@@ -41,7 +41,11 @@ export class InProcessCluster implements Cluster {
   }
 
   async claim(id: PeerId): Promise<void> {
-    for (const [, node] of this.#hub.othersThan(this.id)) if (node.holds(id) !== undefined) node.forget(id)
+    for (const [, node] of this.#hub.othersThan(this.id)) {
+      if (node.holds(id) === undefined) continue
+      node.forget(id)
+      this.#hub.node(this.id)?.took(id)
+    }
   }
 
   async release(): Promise<void> {

@@ -34,6 +34,7 @@ const ignore = () => undefined
 const events: RendezvousEvents = {
   ...{ registered: ignore, uuidMismatch: ignore, identityContradicted: ignore, keyMismatch: ignore },
   ...{ notAdmitted: ignore, controlRefused: ignore },
+  ...{ newKeyRefused: ignore, cloneFound: ignore, idChanged: ignore, idTakenBack: ignore, idChangeRefused: ignore },
   ...{ ipChanged: ignore, serverListUpdated: ignore, limitHit: ignore, unavailable: ignore },
 }
 

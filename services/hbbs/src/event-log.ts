@@ -96,6 +96,17 @@ export class EventLog implements RendezvousEvents {
       `New key refused from ${formatEndpoint(from)} for peer ${printable(id)} - registered from ${registeredFrom || 'nowhere known'}`,
     )
 
+  cloneFound: RendezvousEvents['cloneFound'] = (id, newcomer, original, isHealed) =>
+    this.log.warn(
+      {
+        ...{ id: printable(id), newcomer: formatEndpoint(newcomer), original },
+        remedy: isHealed
+          ? 'the newcomer is made to draw another ID'
+          : 'give one of them another ID and uuid, or set HEAL_CLONES=Y',
+      },
+      'two machines share one ID, uuid and key',
+    )
+
   idChanged: RendezvousEvents['idChanged'] = (before, after, from) =>
     this.log.info({ id: after, before, from: formatEndpoint(from) }, 'device has another id')
 

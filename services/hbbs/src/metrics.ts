@@ -29,6 +29,11 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     label: 'outcome',
     read: () => counters.registrations,
   })
+  metrics.total({
+    name: 'tryst_clones_total',
+    help: 'Pairs of machines found that share an ID, a uuid and a key',
+    read: () => counters.clones,
+  })
   metrics.totals({
     name: 'tryst_id_changes_total',
     help: 'Changes of ID by outcome',

@@ -19,6 +19,7 @@ const initiatorIp = '198.51.100.4'
 class ScriptedNode implements LocalNode {
   readonly forgotten: PeerId[] = []
   readonly dismissed: PeerId[] = []
+  readonly taken: PeerId[] = []
   readonly pushed: { id: PeerId; message: Uint8Array }[] = []
   readonly answers: DeviceAnswer[] = []
   readonly silent = new Set<PeerId>()
@@ -62,6 +63,10 @@ class ScriptedNode implements LocalNode {
 
   hasDeviceInNetwork(ip: string): boolean {
     return [...this.#devices.values()].includes(ip)
+  }
+
+  took(id: PeerId): void {
+    this.taken.push(id)
   }
 
   dismiss(id: PeerId): void {
@@ -171,6 +176,20 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
       expect(await nodeThatHolds(laptop, third)).not.toBe(before)
       expect(second.forgotten).toEqual([])
       expect(third.forgotten).toEqual([])
+    })
+
+    it('tells a node whose claim takes a device from another one, and no other', async () => {
+      await first.hear(laptop, '203.0.113.7')
+      await first.hear(laptop, '203.0.113.9')
+      await second.hear(desktop, '203.0.113.8')
+      expect([first.taken, second.taken]).toEqual([[], []])
+      await second.hear(laptop, '203.0.113.8')
+      await eventually(() => expect(second.taken).toEqual([laptop]))
+      expect(first.taken).toEqual([])
+      await eventually(() => expect(first.forgotten).toEqual([laptop]))
+      await first.hear(laptop, '203.0.113.7')
+      await eventually(() => expect(first.taken).toEqual([laptop]))
+      expect(third.taken).toEqual([])
     })
 
     it('moves a device between UDP at one node and a connection at another, as often as it likes', async () => {

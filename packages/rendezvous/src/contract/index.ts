@@ -2,3 +2,4 @@ export { type AccessStoreFixture, accessStoreContract } from './access-store-con
 export { type ClusterFixture, clusterContract } from './cluster-contract.ts'
 export { type IdentityStoreFixture, identityStoreContract } from './identity-store-contract.ts'
 export { type RelayDirectoryFixture, relayDirectoryContract } from './relay-directory-contract.ts'
+export { type Deliver, SimulatedDevice, type SimulatedDeviceOptions } from './simulated-device.ts'
