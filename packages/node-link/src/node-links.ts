@@ -227,7 +227,8 @@ export class NodeLinks {
       return
     }
     if (greeting.stream) {
-      this.#offer(socket, { uuid: greeting.stream.uuid ?? '', half: greeting.stream.half ?? '' })
+      const { uuid, half, webSocket } = greeting.stream
+      this.#offer(socket, { uuid: uuid ?? '', half: half ?? '', webSocket: webSocket ?? false })
       return
     }
     socket.write(encodeWelcome(this.#self, 'accepted'))

@@ -44,4 +44,6 @@ export interface StreamOpening {
   readonly uuid: string
   /** What the node that is dialled calls the half. */
   readonly half: string
+  /** What is at the other end is a WebSocket, whose client may show by pings alone that it is there. Default: it is not. */
+  readonly webSocket?: boolean
 }

@@ -7,7 +7,7 @@ import type { NodeId } from '@tryst/rendezvous'
 import type { NodeLinkLimits, StreamOpening } from '../src/index.ts'
 import { closeNodes, REAL_DEADLINE, startNode, until } from './nodes.ts'
 
-const OPENING = { uuid: '0b6f2cf6-0f0a-4dcb-9a4e-0d5b1d1b5f3a', half: 'half 1' }
+const OPENING = { uuid: '0b6f2cf6-0f0a-4dcb-9a4e-0d5b1d1b5f3a', half: 'half 1', webSocket: true }
 const streams: Duplex[] = []
 
 afterEach(() => {

@@ -404,10 +404,10 @@ describe('a half whose partner waits on another relay', () => {
 })
 
 describe('a half that another relay dials', () => {
-  const dialIn = (relay: Relay, name = '1') => {
+  const dialIn = (relay: Relay, name = '1', far: 'tcp' | 'websocket' = 'tcp') => {
     const remote = new FakeHalf()
     const isThere = relay.awaits('x', name)
-    expect(relay.join('x', name, remote)).toBe(isThere)
+    expect(relay.join('x', name, remote, far)).toBe(isThere)
     return isThere ? remote : undefined
   }
 
@@ -434,6 +434,24 @@ describe('a half that another relay dials', () => {
       expect(broker.told).toEqual([])
       clock.pass(1_000)
       expect(clock.pendingTimers).toBe(0)
+    },
+  )
+
+  it.each([
+    ['tcp', 33],
+    ['websocket', 91],
+  ] as const)(
+    'ends by itself when nothing comes from either side, %s at the other end: after %i s',
+    async (far, idleS) => {
+      const { broker, comes, heard, relay, clock } = brokered()
+      comes(B)
+      await broker.answer(TICKETS)
+      dialIn(relay, '1', far)
+      // The other relay ends it after 31 s, and the stream with it, as long as it can.
+      clock.pass((idleS - 1) * 1_000)
+      expect(heard.at(-1)).toBe('joined x raw')
+      clock.pass(2_000)
+      expect([heard.at(-1), clock.pendingTimers]).toEqual(['pair ended: idle', 0])
     },
   )
 

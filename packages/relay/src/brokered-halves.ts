@@ -214,7 +214,7 @@ export class BrokeredHalves {
     const { first } = session
     first.half.prove()
     if (this.#handOver(session, place)) return
-    const remote = await this.#dial(place, first.uuid)
+    const remote = await this.#dial(place, first)
     if (this.#sessions.get(first.uuid) !== session) {
       remote?.destroy()
       this.#giveBack(first)
@@ -244,9 +244,9 @@ export class BrokeredHalves {
     return true
   }
 
-  async #dial({ node, half }: HalfPlace, uuid: string): Promise<RelayHalf | undefined> {
+  async #dial({ node, half }: HalfPlace, own: Arrival): Promise<RelayHalf | undefined> {
     try {
-      return await this.#broker.dial(node, uuid, half)
+      return await this.#broker.dial(node, own.uuid, half, own.half.transport)
     } catch (error) {
       this.#host.brokerFailed(error)
       return undefined

@@ -14,8 +14,11 @@ const SWEEP_MS = 1000
 /** Beyond what any machine carries. */
 const UNLIMITED_MEGABITS = 1e9
 
-/** A session that another relay counts is ended by that relay; this is for the case that it can't any more. */
-const JOINED_IDLE_SECONDS = 3 * IDLE_SECONDS
+/**
+ * A session that another relay counts is ended by that relay; this is for the case that it can't any more. Pings of a
+ * WebSocket are seen by its own relay only.
+ */
+const JOINED_IDLE_SECONDS = { tcp: IDLE_SECONDS + 2, websocket: 3 * IDLE_SECONDS }
 
 /** The sessions of a relay: what limits them all together, watches over them and counts them. */
 export class Pairs {
@@ -111,13 +114,13 @@ export class Pairs {
     this.#watch(pair, this.#pairs)
   }
 
-  /** The other half is on another relay, which has dialled this one. */
-  startJoined(half: Arrival, remote: RelayHalf): void {
+  /** The other half is on another relay, which has dialled this one. @param far what that half speaks */
+  startJoined(half: Arrival, remote: RelayHalf, far: RelayHalf['transport']): void {
     const pair = newPairAcross(half, remote, {
       ...this.#context,
       bandwidth: this.#unlimited(),
       totalBuckets: this.#unlimitedBuckets,
-      idleSeconds: JOINED_IDLE_SECONDS,
+      idleSeconds: JOINED_IDLE_SECONDS[far],
       carried: (bits) => {
         this.#counters.bytesJoined += bits / 8
       },

@@ -159,15 +159,16 @@ export class Relay {
    * Pairs the half that waits here with one that has come to another relay, at the end of a stream from there. Limits and
    * figures of the session are that relay's.
    *
+   * @param far what the half at the other end speaks
    * @returns false when that half has gone, or has met another; nothing was done with the stream then
    */
-  join(uuid: string, name: string, remote: RelayHalf): boolean {
+  join(uuid: string, name: string, remote: RelayHalf, far: RelayHalf['transport'] = 'tcp'): boolean {
     const waiting = this.#waiting.find(uuid)
     const half = waiting?.name === name ? waiting : this.#brokered?.take(uuid, name)
     if (!half) return false
     this.#waiting.remove(uuid, half)
     half.half.prove()
-    this.#pairs.startJoined(half, remote)
+    this.#pairs.startJoined(half, remote, far)
     this.#noteWaitingGone()
     return true
   }

@@ -59,8 +59,10 @@ export interface SessionBroker {
   /**
    * A stream to the half that waits on another relay, which is paired there with the stream's other end. Undefined: it has
    * gone, or the relay cannot be reached.
+   *
+   * @param own what the half that is here speaks
    */
-  dial(node: string, uuid: string, half: string): Promise<RelayHalf | undefined>
+  dial(node: string, uuid: string, half: string, own: RelayHalf['transport']): Promise<RelayHalf | undefined>
   /**
    * Gives the half itself to the relay on the same host where the other waits, which takes it as if it had come there.
    * False: that can't be done; nothing was done then. Not there: no relay is so near.

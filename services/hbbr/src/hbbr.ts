@@ -166,7 +166,8 @@ export class Hbbr {
    * @returns false when it does not wait here any more; the stream was not touched then
    */
   join(request: JoinRequest, stream: Duplex): boolean {
-    return this.awaits(request) && this.relay.join(request.uuid, request.half, new StreamHalf(stream))
+    const far = request.webSocket ? 'websocket' : 'tcp'
+    return this.awaits(request) && this.relay.join(request.uuid, request.half, new StreamHalf(stream), far)
   }
 
   /** Takes a connection that another relay of this program has accepted: its partner waits here. */
@@ -225,6 +226,8 @@ export class Hbbr {
 export interface JoinRequest {
   readonly uuid: string
   readonly half: string
+  /** Pings of a WebSocket there are not seen here. */
+  readonly webSocket?: boolean
 }
 
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref())

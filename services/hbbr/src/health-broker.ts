@@ -24,8 +24,8 @@ export class HealthBroker implements SessionBroker {
     if (!this.#isOurs(uuid)) this.others.leave(uuid, name)
   }
 
-  dial(node: string, uuid: string, half: string): Promise<RelayHalf | undefined> {
-    return this.others.dial(node, uuid, half)
+  dial(...call: Parameters<SessionBroker['dial']>): Promise<RelayHalf | undefined> {
+    return this.others.dial(...call)
   }
 
   handOver(node: string, half: RelayHalf, stream: () => Uint8Array): boolean {

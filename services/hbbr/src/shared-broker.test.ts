@@ -77,7 +77,7 @@ describe('where halves meet', () => {
 
 describe('a half on another relay', () => {
   const dial = (stream: PassThrough | 'gone' | Error, node = 'near') =>
-    broker({ meeting: { kind: 'no-ticket' }, stream }).broker.dial(node, 'u', 'h')
+    broker({ meeting: { kind: 'no-ticket' }, stream }).broker.dial(node, 'u', 'h', 'tcp')
 
   it('is reached over a stream', async () => {
     const reached = await dial(new PassThrough())

@@ -56,11 +56,11 @@ export class SharedBroker implements SessionBroker {
     this.sessions.leave(uuid, name)
   }
 
-  async dial(node: string, uuid: string, half: string): Promise<RelayHalf | undefined> {
+  async dial(node: string, uuid: string, half: string, own: RelayHalf['transport']): Promise<RelayHalf | undefined> {
     try {
       const known = await this.nodes.find(node as NodeId)
       if (!known) return undefined
-      const stream = await this.links.openStream(known, { uuid, half })
+      const stream = await this.links.openStream(known, { uuid, half, webSocket: own === 'websocket' })
       return stream === 'gone' ? undefined : new StreamHalf(stream)
     } catch {
       // Whoever waits there can't be reached: as good as gone. The links log it.

@@ -14,7 +14,7 @@ export function seeded(seed: number): () => number {
   }
 }
 
-export type Dial = (place: HalfPlace, uuid: string) => Promise<RelayHalf | undefined>
+export type Dial = (place: HalfPlace, uuid: string, own: RelayHalf['transport']) => Promise<RelayHalf | undefined>
 
 export type HandOver = NonNullable<SessionBroker['handOver']>
 
@@ -50,7 +50,7 @@ export class SharedSessions {
       },
       met: (uuid) => void delay().then(() => this.book.met(uuid)),
       leave: (uuid, name) => void delay().then(() => this.book.leave(uuid, node, name)),
-      dial: (to, uuid, half) => dial({ node: to, half }, uuid),
+      dial: (to, uuid, half, own) => dial({ node: to, half }, uuid, own),
       ...(handOver && { handOver }),
     }
   }
