@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { type RendezvousMessage, type rendezvous, unmangleAddress } from '@tryst/protocol'
+import { type ChangeIdOutcome, requestId } from './change-id.ts'
 import { type Clock, systemClock, within } from './clock.ts'
 import { ConnectionRegistrar } from './connection-registrar.ts'
 import { createDeviceIdentity, type DeviceIdentity, drawId } from './device-identity.ts'
@@ -49,7 +50,7 @@ export interface DeviceOptions {
 
 interface DeviceEvents {
   status: [status: RegistrationStatus]
-  /** The server had the id with another uuid, so a new one was drawn. */
+  /** The server had the id with another uuid, so a new one was drawn; or it has granted one that was asked for. */
   idChanged: [id: string]
   registerPkAnswered: [result: rendezvous.RegisterPkResponse.Result]
   /** Somebody wants to connect, and what the device does about it. */
@@ -158,6 +159,21 @@ export class Device extends EventEmitter<DeviceEvents> {
       throw new Error(`device ${this.id} is ${this.#status}; is ${host}, port ${port}, the ID server, and reachable?`)
     }
     return this
+  }
+
+  /**
+   * Asks for another id, as its user would, and takes it when it is granted: the device registers under it when its next
+   * registration is due.
+   *
+   * @throws LinkError when there is no connection
+   */
+  async changeId(id: string): Promise<ChangeIdOutcome> {
+    const outcome = await requestId(this.#network, this.#identity, id, this.#closing.signal)
+    if (outcome !== 'changed') return outcome
+    this.#identity = { ...this.#identity, id }
+    this.#registrar.unconfirmKey()
+    this.emit('idChanged', id)
+    return outcome
   }
 
   /** Ends sessions, registration and whatever is under way; leaves no handle. The server finds out by itself. */

@@ -1,3 +1,4 @@
+export { type ChangeIdOutcome, isCustomId, requestId } from './change-id.ts'
 export { type Clock, scaledClock, systemClock } from './clock.ts'
 export { ConnectError, type ConnectFailure, retriesAfter } from './connect-error.ts'
 export { Controller } from './controller.ts'

@@ -41,6 +41,7 @@ export interface Recording {
   readonly events: readonly RecordedEvent[]
   readonly shown?: readonly {
     readonly message?: { readonly type: string; readonly text: string; readonly retry: boolean }
+    readonly changeId?: { readonly old: string; readonly new: string; readonly answer: string }
     readonly connection?: { readonly secured: boolean; readonly direct: boolean }
     readonly online?: readonly string[]
     readonly offline?: readonly string[]
