@@ -46,6 +46,38 @@ describe('reaction of a device to a push', () => {
     expect(react(push, changed).kind).toBe('beginRelay')
   })
 
+  it('punches by UDP where the initiator names a port, even if it listens on no TCP port', () => {
+    const push = { punchHole: { socketAddr: handle, relayServer: 'r', udpPort: 61_000 } }
+    for (const changed of [{}, { mayListen: false }]) {
+      const reaction = react(push, changed)
+      expect(reaction).toMatchObject({ kind: 'punchByUdp', initiator: { ip: initiator.ip, port: 61_000 } })
+      expect('handle' in reaction && Buffer.from(reaction.handle).equals(handle)).toBe(true)
+    }
+    expect(react(push, { natType: 'symmetric' }).kind).toBe('beginRelay')
+    expect(react(push, { transport: 'websocket' }).kind).toBe('beginRelay')
+    expect(react({ punchHole: { ...push.punchHole, forceRelay: true } }).kind).toBe('beginRelay')
+  })
+
+  it('waits for the initiator over IPv6 beside everything else, but for a session that is to be relayed', () => {
+    const ipv6 = { ip: '2001:db8::7', port: 40_000 }
+    const more = { socketAddr: handle, socketAddrV6: mangleAddress(ipv6, 0) }
+    const open: [OutgoingRendezvousMessage, Partial<DeviceFacts>][] = [
+      [{ punchHole: more }, {}],
+      [{ punchHole: { ...more, udpPort: 1 } }, {}],
+      [{ punchHole: more }, { natType: 'symmetric' }],
+      [{ fetchLocalAddr: more }, {}],
+      [{ fetchLocalAddr: more }, { reachesServerByIpv6: true }],
+    ]
+    for (const [push, changed] of open) expect(react(push, changed)).toMatchObject({ ipv6 })
+    const closed: [OutgoingRendezvousMessage, Partial<DeviceFacts>][] = [
+      [{ punchHole: { ...more, forceRelay: true } }, {}],
+      [{ punchHole: more }, { transport: 'websocket' }],
+      [{ punchHole: { socketAddr: handle, socketAddrV6: mangleAddress({ ...ipv6, port: 0 }, 0) } }, {}],
+      [{ punchHole: { socketAddr: handle } }, {}],
+    ]
+    for (const [push, changed] of closed) expect(react(push, changed)).not.toHaveProperty('ipv6')
+  })
+
   it('offers its local address to an initiator of its own network, whatever the NAT', () => {
     expect(react(fetchLocalAddr, { natType: 'symmetric' })).toEqual({
       kind: 'offerLocalAddress',
