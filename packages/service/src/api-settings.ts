@@ -1,3 +1,5 @@
+import { accessSettings } from './access-settings.ts'
+import { clusterSettings } from './cluster-settings.ts'
 import { type ConfigOf, setting } from './setting.ts'
 import { keySetting, sharedSettings, warnOfPublicName } from './shared-settings.ts'
 import { text, webAddress, wholeNumber, yesOrNo } from './value-schemas.ts'
@@ -19,6 +21,9 @@ export const apiPublicUrl = setting({
     'Where clients reach the API through a proxy with a certificate that they trust, such as `https://hbbs.example.com`. It becomes the `api` of the configuration text, which also makes clients use WebSocket over TLS. A path in it is understood in front of every route.',
   reason: 'Without it clients derive `http://ID server:PORT - 2` by themselves.',
 })
+
+const { redisUrl, redisSentinels, redisSentinelName, redisSentinelPassword } = clusterSettings
+const { redisCluster, redisPrefix, redisRequireReplica } = clusterSettings
 
 /** Everything the API can be told; one entry is all that a new setting needs. */
 export const apiSettings = {
@@ -54,6 +59,9 @@ export const apiSettings = {
     meaning: 'N: nothing is shown at `/`.',
     reason: 'The page shows the public key. Whoever must not use the server should not see it.',
   }),
+  ...accessSettings,
+  ...{ redisUrl, redisSentinels, redisSentinelName, redisSentinelPassword },
+  ...{ redisCluster, redisPrefix, redisRequireReplica },
   bind: sharedSettings.bind,
   trustedProxies: sharedSettings.trustedProxies,
   metricsBind: sharedSettings.metricsBind,

@@ -1,3 +1,4 @@
+import { accessSettings } from './access-settings.ts'
 import { apiPublicUrl } from './api-settings.ts'
 import { clusterSettings } from './cluster-settings.ts'
 import { type ConfigOf, setting } from './setting.ts'
@@ -143,14 +144,7 @@ export const hbbsSettings = {
       'normal: the death of the process loses nothing, a power failure may lose the last registrations. full: neither does; every batch of writes waits for the disk.',
     reason: 'About 13 µs instead of 165 µs for a single registration.',
   }),
-  accessMode: setting({
-    variable: 'ACCESS_MODE',
-    schema: oneOf(['open', 'approve', 'invite']),
-    fallback: 'open',
-    topic: 'Access',
-    meaning:
-      'Which devices that the server does not know yet may register. open: all. approve: those that `tryst devices approve` lets in; others wait in its list. invite: those whose id `tryst devices invite` has named, and those that were deployed with a token; others are listed nowhere. Devices that are known stay known.',
-  }),
+  accessMode: accessSettings.accessMode,
   allowControl: setting({
     variable: 'ALLOW_CONTROL',
     schema: oneOf(['anyone', 'registered', 'signed-in']),
@@ -161,6 +155,7 @@ export const hbbsSettings = {
     reason:
       'A request says nothing of the device that it comes from: `registered` lets a whole network in as soon as one device in it is online.',
   }),
+  adminSocket: accessSettings.adminSocket,
   idChanges: setting({
     variable: 'CHANGE_ID',
     schema: sharedSettings.console.schema,
@@ -187,14 +182,6 @@ export const hbbsSettings = {
     meaning:
       'Y: of two machines that were set up from one image and share an ID, the one that came later is made to draw an ID of its own. N: they are reported only.',
     reason: 'A device that loses its ID is not found under it any more.',
-  }),
-  adminSocket: setting({
-    variable: 'ADMIN_SOCKET',
-    schema: trimmedText('the path of a Unix socket, or none'),
-    fallback: './admin.sock',
-    topic: 'Access',
-    meaning:
-      'Unix socket at which `tryst devices`, `tryst deploy-token` and the API reach this server; whoever may open it commands the server. `none`: there is none.',
   }),
   apiUrl: setting({
     variable: 'API_URL',
@@ -224,7 +211,8 @@ export const hbbsSettings = {
     topic: 'Limits',
     meaning:
       'TCP and WebSocket connections at once. Beyond it the oldest that has sent nothing valid gives way; where there is none, the newcomer is refused.',
-    reason: 'Devices on UDP need none. The descriptor limit of the process must be higher for all to be used.',
+    reason:
+      'Devices on UDP need none. Those on TCP or WebSocket hold one each, nine tenths of all at most, which takes nothing of CONNECTIONS_PER_SOURCE. The descriptor limit of the process must be higher for all to be used.',
   }),
   keepAliveMs: setting({
     variable: 'KEEP_ALIVE_SECONDS',
@@ -255,23 +243,8 @@ export const hbbsSettings = {
     meaning: 'Devices kept in memory at once; beyond it a device that is not known yet is refused.',
     reason: 'About 400 MB of memory when all are used.',
   }),
-  idMaxBytes: setting({
-    variable: 'ID_MAX_BYTES',
-    schema: wholeNumber({ min: 6, max: 100 }),
-    fallback: 100,
-    topic: 'Limits',
-    meaning: 'Longest id of a device.',
-    reason: "The width of the database's column.",
-  }),
-  uuidMaxBytes: setting({
-    variable: 'UUID_MAX_BYTES',
-    schema: wholeNumber({ min: 32, max: 4_096 }),
-    fallback: 256,
-    topic: 'Limits',
-    meaning: 'Longest device identity (uuid).',
-    reason:
-      'Stock clients send a machine id or a key, some 32 to 64 bytes; it is stored, so a stranger must not choose its size.',
-  }),
+  idMaxBytes: accessSettings.idMaxBytes,
+  uuidMaxBytes: accessSettings.uuidMaxBytes,
   lookupsPerMinute: setting({
     variable: 'LOOKUPS_PER_MINUTE',
     schema: wholeNumber({ min: 1, max: 10_000_000 }),

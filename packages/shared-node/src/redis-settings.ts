@@ -4,8 +4,11 @@ import type { RedisSettings } from '@tryst/state-redis'
 /** Counts only for its user, password, database and scheme where Sentinels or a Cluster are named. */
 const NO_URL = 'redis://127.0.0.1'
 
+/** What there is to know of Redis. */
+export type RedisConfig = Omit<ClusterConfig, 'nodeId' | 'nodeAddress' | 'workers' | 'reusePort'>
+
 /** How the shared Redis is reached; undefined where no setting names one. */
-export function redisSettings(config: ClusterConfig): RedisSettings | undefined {
+export function redisSettings(config: RedisConfig): RedisSettings | undefined {
   const place = redisPlace(config)
   if (!place) return undefined
   return {

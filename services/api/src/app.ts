@@ -8,6 +8,7 @@ import { acceptJsonBodies } from './json-bodies.ts'
 import type { ApiPorts } from './ports.ts'
 import { addressBookRoutes } from './routes/address-book.ts'
 import { auditNoteRoutes, auditRoutes } from './routes/audit.ts'
+import { deployRoutes } from './routes/deploy.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { describeRoutes, docsRoute } from './routes/docs.ts'
 import { assignmentRoutes, groupRoutes } from './routes/groups.ts'
@@ -74,9 +75,10 @@ export async function createApp(options: AppOptions, ports: ApiPorts): Promise<F
   answerErrors(app)
   await describeRoutes(app, options.version)
 
-  const { accounts, devices, audit } = ports
+  const { accounts, deployments, devices, audit } = ports
   await app.register(async (open) => {
     deviceRoutes(open, devices)
+    deployRoutes(open, deployments, options.loginsPerMinute)
     loginRoutes(open, accounts, options.loginsPerMinute)
     auditRoutes(open, audit)
     docsRoute(open)

@@ -1,4 +1,5 @@
 export { Api, type ApiOptions } from './api.ts'
+export { StateDeployments } from './deployments.ts'
 export { noAccounts } from './no-accounts.ts'
 export type {
   Accounts,

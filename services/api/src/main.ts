@@ -12,6 +12,7 @@ import {
   startWantedHealthServer,
 } from '@tryst/service'
 import { Api } from './api.ts'
+import { StateDeployments } from './deployments.ts'
 import { LimitLog } from './limit-log.ts'
 import { describeMetrics } from './metrics.ts'
 import { noAccounts } from './no-accounts.ts'
@@ -21,6 +22,7 @@ const { config, warnings } = readConfigOrExit(parseApiConfig)
 const log = createLogger({ service: 'api', level: config.logLevel, format: config.logFormat })
 const limits = new LimitLog(log)
 const folder = process.cwd()
+const deployments = new StateDeployments(config, log)
 
 /** What has to be closed, in this order. */
 const running: { close(): Promise<void> }[] = []
@@ -34,7 +36,7 @@ const shutdown = installShutdown({
 try {
   for (const warning of warnings) log.warn(warning)
   const api = await listen()
-  running.push(api)
+  running.push(api, deployments)
   await serveMetrics(api)
   log.info({ port: api.port }, 'listening')
   // For a parent that waits until we listen.
@@ -61,7 +63,7 @@ async function listen(): Promise<Api> {
         describeServer: config.statusPage ? (asked) => serverFacts(config, asked) : undefined,
         onConnectionLimit: (limit, source) => limits.hit(limit, source),
       },
-      noAccounts,
+      { ...noAccounts, deployments },
     )
   } catch (error) {
     throw await describeListenError(error, {

@@ -16,5 +16,6 @@ export const noAccounts: ApiPorts = {
     inventory: async () => 'updated',
     inventoryVersion: async () => 'none',
   },
+  deployments: { deploy: async () => 'NOT_ENABLED' },
   audit: { add: async () => {} },
 }

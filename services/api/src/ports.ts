@@ -63,8 +63,26 @@ export interface AuditTrail {
   add(kind: AuditKind, record: string): Promise<void>
 }
 
+export interface DeployRequest {
+  /** Empty where none was given. */
+  readonly token: string
+  readonly id: string
+  /** Base64. */
+  readonly uuid: string
+  readonly pk: string
+}
+
+/** Registers devices that deploy themselves with a token. */
+export interface Deployments {
+  /** A word that stock clients know; `bad-token`; `unavailable`: nothing is known of the outcome. */
+  deploy(
+    request: DeployRequest,
+  ): Promise<'OK' | 'NOT_ENABLED' | 'INVALID_INPUT' | 'ID_TAKEN' | 'bad-token' | 'unavailable'>
+}
+
 /** Everything that the routes need behind them. */
 export interface ApiPorts {
+  readonly deployments: Deployments
   readonly accounts: Accounts
   readonly devices: DeviceReports
   readonly audit: AuditTrail

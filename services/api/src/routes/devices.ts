@@ -87,21 +87,6 @@ export function deviceRoutes(app: FastifyInstance, devices: DeviceReports): void
   )
 
   app.post(
-    '/api/devices/deploy',
-    {
-      schema: {
-        ...{ tags, summary: 'Registers a new device explicitly, where the server wants that; this one does not.' },
-        body: object({ id: ID, uuid: UUID, pk: text(128) }),
-        response: {
-          200: object({ result: { type: 'string', enum: ['NOT_ENABLED'] } }, 'result'),
-          '4xx': errorAnswer,
-        },
-      },
-    },
-    async () => ({ result: 'NOT_ENABLED' }),
-  )
-
-  app.post(
     '/api/switch-grant',
     {
       schema: {
