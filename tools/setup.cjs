@@ -25,6 +25,7 @@ const TASKS = {
   'test:long': ['tools/test.mjs', 'test:long'],
   bench: ['bench/main.mjs'],
   simulate: ['simulation/main.mjs'],
+  nat: ['e2e/nat/write-page.mjs'],
   types: ['node_modules/turbo/bin/turbo', 'run', 'types', '--output-logs=errors-only', '--ui=stream'],
   'package:tar': ['packaging/tar.mjs'],
   'package:deb': ['packaging/deb.mjs'],
