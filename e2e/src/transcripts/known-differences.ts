@@ -247,6 +247,13 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     explains: at('tcpreg', 'HealthCheck over', [2], /stays open|receives \{\}/),
   },
   {
+    subject: 'Devices register over TCP and WebSocket',
+    reference: 'answers NOT_SUPPORT to every RegisterPk on a connection and closes it',
+    ours: 'registers the device as over UDP and keeps the connection open; the device is online as long as it lasts',
+    reason: 'Networks without UDP, proxies and WebSocket mode leave stock clients no other way.',
+    explains: at('tcpreg', 'registration over', [2, 3], /keep_alive: 20|stays open/),
+  },
+  {
     subject: 'Devices do not hear what is meant for the server, or may come from it alone',
     reference:
       'hands RequestRelay on with all fields: the token of the account, `switch_code`, `control_permissions`, `controlled_context`',
