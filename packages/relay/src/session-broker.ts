@@ -67,7 +67,7 @@ export interface SessionBroker {
    * Gives the half itself to the relay on the same host where the other waits, which takes it as if it had come there.
    * False: that can't be done; nothing was done then. Not there: no relay is so near.
    *
-   * @param stream tells what was read of the half so far, from its first byte on; asked when nothing more is read
+   * @param stream tells what was read of a TCP half so far, from its first byte on; asked when nothing more is read
    */
   handOver?(node: string, half: RelayHalf, stream: () => Uint8Array): boolean
 }

@@ -12,6 +12,7 @@ export {
   FramedTcpListener,
   type FramedTcpOptions,
 } from './framed-tcp.ts'
+export { givenSocket } from './given-socket.ts'
 export type { HalfGuard } from './half-guard.ts'
 export { KeyOffers } from './key-offers.ts'
 export { listenEverywhere, portOf } from './listen-everywhere.ts'
@@ -23,6 +24,7 @@ export { serveTextConsole } from './text-console.ts'
 export { addressMatcher } from './trusted-addresses.ts'
 export { type DatagramSender, type UdpOptions, UdpPort } from './udp-socket.ts'
 export { WebSocketConnection } from './websocket-connection.ts'
+export { WebSocketHalf } from './websocket-half.ts'
 export { openWebSocketHalves, type WebSocketHalfListenerOptions } from './websocket-half-listener.ts'
 export { type WebSocketHandler, WebSocketListener, type WebSocketListenerOptions } from './websocket-listener.ts'
 export type { WebSocketUpgrades } from './websocket-upgrades.ts'

@@ -5,6 +5,8 @@ import { WebSocketUpgrades, type WebSocketUpgradesOptions } from './websocket-up
 export interface WebSocketHalfListenerOptions extends Omit<WebSocketUpgradesOptions, 'onUpgraded'> {
   readonly guard: HalfGuard
   readonly firstMessageMaxBytes: number
+  /** Whether those that wait for a partner may be given to another process. */
+  readonly mayBeGiven?: boolean
   /** @param ageMs how long ago the connection was accepted */
   readonly onOpen: (half: WebSocketHalf, ageMs: number) => void
 }

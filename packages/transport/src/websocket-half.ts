@@ -3,11 +3,16 @@ import type { Endpoint } from '@tryst/protocol'
 import type { HalfListener, RelayHalf } from '@tryst/relay'
 import { sourcePrefix } from '@tryst/rendezvous'
 import type { WebSocket } from 'ws'
+import { releaseSocket } from './given-socket.ts'
 import type { HalfGuard } from './half-guard.ts'
 import { NOBODY } from './nobody.ts'
+import type { SocketHandle } from './socket-reading.ts'
 import { closeSoftly } from './soft-close.ts'
 import { FirstMessageLimit } from './websocket-message-limit.ts'
 import type { Upgraded } from './websocket-upgrades.ts'
+
+/** What may be sent ahead by one that is given away; of others less is read until they have a partner. */
+const MAX_REMEMBERED_BYTES = 256 * 1024
 
 /** A client that does not read is not answered pings without end. */
 const MAX_UNSENT_FOR_PONG_BYTES = 64 * 1024
@@ -23,17 +28,32 @@ export class WebSocketHalf implements RelayHalf {
   #listener: HalfListener = NOBODY
   #isClosing = false
   #hasEnded = false
+  /** All that came since the upgrade, while the half may be given away. */
+  #received: Buffer[] | undefined
+  #receivedBytes = 0
+  /** The first is for the time until it has a partner. */
+  #listeners = 0
+  readonly wasGiven: boolean
 
   constructor(
-    { webSocket, socket, remote }: Upgraded,
-    { guard, firstMessageMaxBytes }: { readonly guard: HalfGuard; readonly firstMessageMaxBytes: number },
+    { webSocket, socket, remote, wasGiven }: Upgraded,
+    {
+      guard,
+      firstMessageMaxBytes,
+      mayBeGiven = false,
+    }: { readonly guard: HalfGuard; readonly firstMessageMaxBytes: number; readonly mayBeGiven?: boolean },
   ) {
     this.remote = remote
     this.source = sourcePrefix(remote.ip)
     this.#webSocket = webSocket
     this.#socket = socket
     this.#guard = guard
+    this.wasGiven = wasGiven
     this.#watchFirstMessage(firstMessageMaxBytes)
+    if (mayBeGiven && !wasGiven) {
+      this.#received = []
+      socket.prependListener('data', this.#remember)
+    }
     webSocket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary))
     webSocket.on('ping', (data) => this.#answerPing(data))
     webSocket.on('pong', () => this.#listener.onActivity())
@@ -54,7 +74,9 @@ export class WebSocketHalf implements RelayHalf {
   }
 
   listen(listener: HalfListener): void {
-    if (!this.#isClosing) this.#listener = listener
+    if (this.#isClosing) return
+    this.#listener = listener
+    if (++this.#listeners > 1) this.#forget()
   }
 
   prove(): void {
@@ -94,6 +116,38 @@ export class WebSocketHalf implements RelayHalf {
 
   destroy(): void {
     this.#socket.destroy()
+  }
+
+  /**
+   * Gives the connection away, with all that came on it: nothing more is read or told, until `destroy` ends this process'
+   * share in it. Undefined: it stays what it is.
+   */
+  release(): { readonly handle: SocketHandle; readonly received: Buffer } | undefined {
+    if (this.#isClosing || this.#hasEnded || !this.#received) return undefined
+    const handle = releaseSocket(this.#socket)
+    // What Node had read already may have been the end, or too much.
+    const received = this.#hasEnded ? undefined : this.#received
+    if (!handle || !received) {
+      this.#webSocket.resume()
+      return undefined
+    }
+    this.#isClosing = true
+    this.#listener = NOBODY
+    this.#forget()
+    return { handle, received: Buffer.concat(received) }
+  }
+
+  /** In a copy: ws takes the mask off in place. */
+  readonly #remember = (chunk: Buffer): void => {
+    this.#receivedBytes += chunk.length
+    if (this.#receivedBytes > MAX_REMEMBERED_BYTES) this.#forget()
+    else this.#received?.push(Buffer.from(chunk))
+  }
+
+  #forget(): void {
+    if (!this.#received) return
+    this.#received = undefined
+    this.#socket.off('data', this.#remember)
   }
 
   readonly #onSent = (): void => {

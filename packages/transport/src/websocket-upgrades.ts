@@ -29,7 +29,20 @@ export interface Upgraded {
   readonly remote: Endpoint
   /** Milliseconds since it was accepted. */
   readonly ageMs: number
+  /** Another process has accepted it. */
+  readonly wasGiven: boolean
 }
+
+/** Any will do: the client was answered by the process that has accepted it. */
+const HANDSHAKE = {
+  method: 'GET',
+  headers: {
+    upgrade: 'websocket',
+    connection: 'Upgrade',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+  },
+} as IncomingMessage
 
 // An import of node:http reads all its exports, one of which loads Node's whole fetch: 13 MiB that nobody uses here.
 const { createServer } = process.getBuiltinModule('node:http')
@@ -102,6 +115,23 @@ export class WebSocketUpgrades {
     return portOf(this.#server)
   }
 
+  /**
+   * Takes a connection that another process has upgraded. Without extensions the stream of frames is all there is to it:
+   * it is read from its beginning.
+   *
+   * @param received what came on it since its upgrade
+   */
+  takeOver(socket: Socket, remote: Endpoint, received: Buffer): void {
+    socket.on('error', ignoreReset)
+    const { write } = socket
+    // The answer to the handshake, which the client has had.
+    socket.write = () => true
+    this.#webSockets.handleUpgrade(HANDSHAKE, socket, received, (webSocket) => {
+      socket.write = write
+      this.#options.onUpgraded({ webSocket, socket, remote, ageMs: 0, wasGiven: true })
+    })
+  }
+
   /** Accepts nobody any more, frees the port and ends what was not upgraded yet. May be called twice. */
   close(): void {
     this.#server.close()
@@ -148,7 +178,7 @@ export class WebSocketUpgrades {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#settle(pending)
       const ageMs = performance.now() - pending.acceptedAt
-      this.#options.onUpgraded({ webSocket, socket, remote, ageMs })
+      this.#options.onUpgraded({ webSocket, socket, remote, ageMs, wasGiven: false })
     })
   }
 }

@@ -11,6 +11,7 @@ import {
 } from '@tryst/relay'
 import {
   ConnectionGuard,
+  givenSocket,
   type HalfGuard,
   openWebSocketHalves,
   type ProxyHeaderFailure,
@@ -33,6 +34,8 @@ export interface HbbrOptions {
   readonly bind: string | undefined
   /** Other nodes on this host may listen on the same ports. */
   readonly reusePort?: boolean
+  /** Other relays of this program may be given connections. */
+  readonly hasSiblings?: boolean
   readonly settings: RelaySettings
   readonly connectionsPerSource: number
   readonly connectionsTotal: number
@@ -125,7 +128,8 @@ export class Hbbr {
         firstMessageMaxBytes: options.settings.firstMessageMaxBytes,
         maxMessageBytes: options.settings.maxMessageBytes,
         trustedProxies,
-        onOpen: (half, ageMs) => relay.arrive(half, ageMs),
+        mayBeGiven: options.hasSiblings ?? false,
+        onOpen: (half, ageMs) => relay.arrive(half, ageMs, half.wasGiven ? 'sibling' : 'here'),
         onError: eventLog.acceptFailed,
       })
       return new Hbbr(relay, guard, eventLog, options, offers, tcp, webSocket)
@@ -171,7 +175,11 @@ export class Hbbr {
   }
 
   /** Takes a connection that another relay of this program has accepted: its partner waits here. */
-  takeOver({ handle, remote, stream }: GivenHalf): void {
+  takeOver({ handle, transport, remote, stream }: GivenHalf): void {
+    if (transport === 'websocket') {
+      this.webSocket.takeOver(givenSocket(handle), remote, stream)
+      return
+    }
     const { guard } = this
     const options = { remote, source: sourcePrefix(remote.ip), guard, wasGiven: true }
     const half = new TcpHalf((listener) => readHandle(handle, listener), options)

@@ -99,6 +99,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
         port: config.port,
         bind: config.bind,
         reusePort: config.reusePort,
+        hasSiblings: workerNumber() !== undefined,
         settings: relaySettings(config, keyPair.expectedKey),
         connectionsPerSource: config.connectionsPerSource,
         connectionsTotal: config.connectionsTotal,

@@ -1,20 +1,26 @@
 import type { RelayHalf } from '@tryst/relay'
 import type { WorkerSiblings } from '@tryst/service'
 import type { KnownNode } from '@tryst/state-redis'
-import { type SocketHandle, TcpHalf } from '@tryst/transport'
+import { type SocketHandle, TcpHalf, WebSocketHalf } from '@tryst/transport'
 
-/** A TCP connection that another relay of this program has accepted. */
+/** A connection that another relay of this program has accepted. */
 export interface GivenHalf {
+  readonly transport: RelayHalf['transport']
   readonly handle: SocketHandle
   /** The client's real address. */
   readonly remote: { readonly ip: string; readonly port: number }
-  /** What was read of it, from its first byte on. */
-  readonly stream: Uint8Array
+  /** What was read of it, from its first byte on; of a WebSocket what came after its upgrade. */
+  readonly stream: Buffer
 }
 
 /** As it is written for the way between the processes. */
 interface HalfContent {
-  readonly half: { readonly ip: string; readonly port: number; readonly stream: string }
+  readonly half: {
+    readonly transport: RelayHalf['transport']
+    readonly ip: string
+    readonly port: number
+    readonly stream: string
+  }
 }
 
 /** The relays of the same program: a connection goes from one to another, through the parent of both. */
@@ -28,23 +34,37 @@ export class SiblingRelays {
   }
 
   /**
-   * False: it stays here. A WebSocket does, whose state would have to go with it, and one that was given to us, lest two
-   * relays give it to each other without end.
+   * False: it stays here, as one does that was given to us: else two relays could give it to each other without end.
    */
   give(worker: number, half: RelayHalf, stream: () => Uint8Array): boolean {
-    const handle = half instanceof TcpHalf ? half.release() : undefined
-    if (!handle) return false
+    const released = release(half, stream)
+    if (!released) return false
     const { ip, port } = half.remote
-    const content: HalfContent = { half: { ip, port, stream: Buffer.from(stream()).toString('base64') } }
+    const content: HalfContent = {
+      half: { transport: half.transport, ip, port, stream: Buffer.from(released.stream).toString('base64') },
+    }
     // Our share in the connection; it lives on in the other process.
-    if (!this.siblings.give(worker, content, handle, () => half.destroy())) half.destroy()
+    if (!this.siblings.give(worker, content, released.handle, () => half.destroy())) half.destroy()
     return true
   }
 
   receive(take: (half: GivenHalf) => void): void {
     this.siblings.receive((content, handle) => {
       const { half } = content as HalfContent
-      take({ handle, remote: { ip: half.ip, port: half.port }, stream: Buffer.from(half.stream, 'base64') })
+      const { transport, ip, port } = half
+      take({ handle, transport, remote: { ip, port }, stream: Buffer.from(half.stream, 'base64') })
     })
   }
+}
+
+function release(
+  half: RelayHalf,
+  stream: () => Uint8Array,
+): (Pick<GivenHalf, 'handle'> & { stream: Uint8Array }) | undefined {
+  if (half instanceof WebSocketHalf) {
+    const released = half.release()
+    return released && { handle: released.handle, stream: released.received }
+  }
+  const handle = half instanceof TcpHalf ? half.release() : undefined
+  return handle && { handle, stream: stream() }
 }
