@@ -65,6 +65,12 @@ describe('clients that are signed in to an account', () => {
     await waitUntil('no session counts', async () => (await live()) === 0)
   })
 
+  it('have their session counted over a WebSocket, too, which is not encrypted here', async () => {
+    const device = await site.device({ password: PASSWORD, localAddress: '127.0.0.2' })
+    await expectSession(site.controller({ transport: 'websocket', token }), device, 'relay')
+    await waitUntil('the session counts', async () => (await figures(metricsPort, 'tryst_live_sessions'))[''] === 1)
+  })
+
   it('reach a device by a relay that they ask for', async () => {
     const device = await site.device({ password: PASSWORD, localAddress: '127.0.0.2', mayListen: false })
     await expectSession(site.controller({ localAddress: '127.0.0.3', token }), device, 'relay')

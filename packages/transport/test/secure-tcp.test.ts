@@ -2,13 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { encodeFrame, encodeRendezvous, FrameDecoder, type Signer } from '@tryst/protocol'
-import {
-  answerKeyExchange,
-  type BoxKeyPair,
-  createBoxKeyPair,
-  createSessionKey,
-  RecordLayer,
-} from '@tryst/protocol/secure-tcp'
+import { answerKeyExchange, createBoxKeyPair, createSessionKey, RecordLayer } from '@tryst/protocol/secure-tcp'
 import { signCombined, signingKeyPairOf } from '@tryst/protocol/session'
 import { Counters } from '@tryst/rendezvous'
 import { type FramedTcpConnection, FramedTcpListener } from '../src/framed-tcp.ts'
@@ -42,13 +36,14 @@ let open: Set<FramedTcpConnection>
 const sockets: Socket[] = []
 
 /** Sends every message back, and notes it. */
-async function listen(firstMessageTimeoutMs = 10_000, createPair?: () => BoxKeyPair): Promise<void> {
+async function listen(firstMessageTimeoutMs = 10_000, more: object = {}): Promise<void> {
   counts = new Counters().keyExchanges
   received = []
   open = new Set()
   listener = await FramedTcpListener.open({
     ...{ port: 0, bind: '127.0.0.1', maxFrameBytes: MAX_FRAME_BYTES, firstMessageTimeoutMs, idleTimeoutMs: 10_000 },
-    keyOffers: new KeyOffers(signer, counts, createPair),
+    keyOffers: new KeyOffers(signer, counts),
+    ...more,
     handler: {
       onOpen: (connection) => open.add(connection).size > 0,
       onMessage: (connection, payload) => {
@@ -205,6 +200,20 @@ describe('encryption that silent clients are offered', () => {
     const startedMs = performance.now()
     await client.over()
     expect(performance.now() - startedMs).toBeLessThan(5_000)
+  })
+})
+
+describe('behind a load balancer', () => {
+  it('clients are offered encryption when nothing has come behind the header', async () => {
+    await listener.close()
+    const headers = { trustedProxies: ['127.0.0.1/32'], timeoutMs: 5_000, onFailure: () => undefined }
+    await listen(10_000, { headers })
+    const client = await dial()
+    client.write(Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.1 50000 21116\r\n'))
+    const { records } = await secured(client)
+    client.send(records.seal(HELLO))
+    expect(Buffer.from(records.open((await client.next()) ?? HELLO)).toString()).toBe('hello')
+    expect([...open].map(({ remote }) => remote.ip)).toEqual(['192.0.2.7'])
   })
 })
 
