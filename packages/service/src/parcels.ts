@@ -48,16 +48,21 @@ export class WorkerSiblings {
   ) {}
 
   /**
-   * Gives a socket to another worker. Where that one has just ended, it comes back.
+   * Gives a socket to another worker. Where that one has just ended, it comes back. False: there is no way.
    *
    * @param whenSent the handle may be closed here; it is not waited for that anybody has it
    */
   give(to: number, content: unknown, handle: PassedHandle, whenSent: () => void): boolean {
     if (!this.channel.send) return false
     const message = parcelMessage({ to, from: this.worker, content })
-    // Node passes its own handles on, too, which its types do not say: unlike a socket one reads nothing on its way.
-    this.channel.send(message, handle as unknown as undefined, undefined, whenSent)
-    return true
+    try {
+      // Node passes its own handles on, too, which its types do not say: unlike a socket one reads nothing on its way.
+      this.channel.send(message, handle as unknown as undefined, undefined, whenSent)
+      return true
+    } catch {
+      // Another Node may not.
+      return false
+    }
   }
 
   /** Hands over what others give. */

@@ -3,6 +3,8 @@ import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { PassedHandle } from './parcels.ts'
 
+const MAX_HANDLES_ON_THEIR_WAY = 1_000
+
 /** How a service ended: its exit status as a shell would show it, and the same in words. */
 export interface ServiceEnd {
   readonly status: number
@@ -69,7 +71,8 @@ export class ServiceProcess {
 
   /** The same with a socket's handle, which is the program's from then on, or nobody's. */
   pass(message: object, handle: PassedHandle): void {
-    if (!this.#child.connected) {
+    // Whoever takes none for so long stands still.
+    if (!this.#child.connected || this.#handles.size >= MAX_HANDLES_ON_THEIR_WAY) {
       handle.close()
       return
     }

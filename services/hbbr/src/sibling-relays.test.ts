@@ -27,10 +27,10 @@ describe('relays of one program', () => {
     expect(all.numberOf({ role: 'relay' })).toBeUndefined()
   })
 
-  it('do not give away what is no plain TCP connection', () => {
+  it('do not give away what is no connection of this machine', () => {
     const { siblings: all, given } = siblings()
-    const webSocket = { transport: 'websocket' } as RelayHalf
-    expect(all.give(2, webSocket, () => new Uint8Array(0))).toBe(false)
+    const stream = { transport: 'tcp' } as RelayHalf
+    expect(all.give(2, stream, () => new Uint8Array(0))).toBe(false)
     expect(given).toEqual([])
   })
 })
