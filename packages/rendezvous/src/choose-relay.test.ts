@@ -130,6 +130,8 @@ describe('relays that are named by an address', () => {
     expect(chooser(['name:3']).translate('2001:db8::1', HERE)).toBe('name:3')
     expect(chooser(['name:3']).translate('[2001:db8::1]:1', HERE_V6)).toBe('[2001:db8::1]:1')
     expect(chooser(['name:3']).translate('203.0.113.1:2', HERE_V6)).toBe('203.0.113.1:2')
+    const url = 'wss://relay.example.com:8443/ws/relay'
+    expect(chooser(['name:3']).translate(url, HERE)).toBe(url)
     expect(chooser([]).translate('[2001:db8::1]:1', HERE)).toBe('[2001:db8::1]:1')
   })
 })

@@ -16,8 +16,9 @@ export function hostOf(relay: string): string {
   return relay.split(':').length === 2 ? relay.slice(0, relay.indexOf(':')) : relay
 }
 
-/** Whether only IPv6 leads to this relay. */
-export const isNamedByIpv6 = (relay: string): boolean => relay.indexOf(':') !== relay.lastIndexOf(':')
+/** Whether only IPv6 leads to this relay. Clients may name a URL, `wss://host:port/path`, whose host is a name. */
+export const isNamedByIpv6 = (relay: string): boolean =>
+  relay.indexOf(':') !== relay.lastIndexOf(':') && !relay.includes('://')
 
 const isNamedByIpv4 = (relay: string): boolean => packIpv4(hostOf(relay)) !== NOT_IPV4
 
