@@ -1,0 +1,180 @@
+import { describe, expect, it } from '@jest/globals'
+import { mangleAddress, unmangleAddress } from '@tryst/protocol'
+import {
+  type AnswerKind,
+  ASKS,
+  ATTACKER,
+  answerMessage,
+  CARRIERS,
+  type Carrier,
+  FAMILIES,
+  HOME,
+  OWN_DEVICE,
+  TARGET,
+  TRUE_ANSWER,
+  type Waiting,
+  World,
+} from './attack-world.ts'
+
+/** What an answer says, and where it comes from. */
+interface Forged {
+  readonly handle: Uint8Array
+  readonly id: string
+  readonly kind: AnswerKind
+  readonly ip: string
+}
+
+/** How somebody makes an answer that is not the device's own, or comes when nobody waits any more. */
+interface Forgery {
+  readonly name: string
+  /** Undefined: it makes no sense for what this controller waits for. */
+  forge(world: World, waiting: Waiting): Promise<Forged | undefined> | Forged | undefined
+  /** Nobody waits afterwards, so that the true answer does not come through either. */
+  readonly isTooLate?: true
+}
+
+/** A kind that nobody answers to such an ask with. */
+const WRONG_KIND: Readonly<Record<AskName, AnswerKind>> = {
+  punch: 'localAddr',
+  'punch by UDP': 'localAddr',
+  'punch towards a relay': 'localAddr',
+  'local address': 'punchHoleSent',
+  relay: 'punchHoleSent',
+}
+
+const forged = ({ ask, family, handle }: Waiting, changes: Partial<Forged> = {}): Forged => ({
+  ...{ handle, id: TARGET, kind: TRUE_ANSWER[ask], ip: ATTACKER[family] },
+  ...changes,
+})
+
+/** The handle holds nothing but the controller's address: only the device's IP proves anything. */
+const isGuessable = ({ ask, family }: Waiting) => family === 'IPv6' && (ask === 'punch' || ask === 'punch by UDP')
+
+const ONLY_GUESSABLE = 'everything right but the address that it comes from'
+
+const FORGERIES: readonly Forgery[] = [
+  {
+    name: 'a handle with the true address and a guessed secret',
+    forge: (_, waiting) => forged(waiting, { handle: mangleAddress(waiting.connection.remote, 0x1234_5678) }),
+  },
+  {
+    name: 'a handle with a guessed port',
+    forge: (_, waiting) => {
+      const { ip, port } = unmangleAddress(waiting.handle)
+      return forged(waiting, { handle: mangleAddress({ ip, port: port ^ 1 }, 0x1234_5678) })
+    },
+  },
+  { name: 'an empty handle', forge: (_, waiting) => forged(waiting, { handle: new Uint8Array(0) }) },
+  {
+    name: 'a handle of 3,000 bytes',
+    forge: (_, waiting) => forged(waiting, { handle: new Uint8Array(3_000).fill(7) }),
+  },
+  {
+    name: 'the right handle with something behind it',
+    forge: (_, waiting) => forged(waiting, { handle: Uint8Array.of(...waiting.handle, ...new Uint8Array(10).fill(1)) }),
+  },
+  {
+    name: 'the right handle cut short',
+    forge: (_, waiting) => forged(waiting, { handle: waiting.handle.subarray(0, waiting.handle.length - 2) }),
+  },
+  { name: 'the right handle and another id', forge: (_, waiting) => forged(waiting, { id: OWN_DEVICE }) },
+  {
+    name: 'the right handle and an id that nobody has',
+    forge: (_, waiting) => forged(waiting, { id: '999999999', ip: HOME[waiting.family] }),
+  },
+  {
+    name: 'the right handle and an id of 2,000 characters',
+    forge: (_, waiting) => forged(waiting, { id: '1'.repeat(2_000) }),
+  },
+  {
+    name: 'the right handle in an answer of another kind',
+    forge: (_, waiting) => forged(waiting, { kind: WRONG_KIND[waiting.ask] }),
+  },
+  {
+    name: "the handle of the attacker's own request and the target's id",
+    forge: async (world, waiting) => {
+      const own = await world.wait(
+        waiting.ask === 'local address' ? 'punch towards a relay' : waiting.ask,
+        waiting.family,
+        {
+          ...{ id: OWN_DEVICE, port: 4_066, ip: ATTACKER[waiting.family] },
+        },
+      )
+      return forged(waiting, { handle: own.handle })
+    },
+  },
+  {
+    name: 'the handle that another controller of the same address was given for another device',
+    forge: async (world, waiting) => {
+      const { ip } = waiting.connection.remote
+      const beside = await world.wait('punch towards a relay', waiting.family, { id: OWN_DEVICE, port: 4_067, ip })
+      return forged(waiting, { handle: beside.handle, kind: 'relayResponse' })
+    },
+  },
+  {
+    name: ONLY_GUESSABLE,
+    forge: (_, waiting) => (isGuessable(waiting) ? forged(waiting) : undefined),
+  },
+  {
+    name: 'the true answer after the controller has left',
+    isTooLate: true,
+    forge: (world, waiting) => {
+      world.first.server.onClose(waiting.connection)
+      return forged(waiting, { ip: HOME[waiting.family] })
+    },
+  },
+  {
+    name: 'the true answer 40 s after the last request',
+    isTooLate: true,
+    forge: (world, waiting) => {
+      world.passTime(40_000)
+      return forged(waiting, { ip: HOME[waiting.family] })
+    },
+  },
+]
+
+async function attack(world: World, waiting: Waiting, forgery: Forgery, carrier: Carrier): Promise<boolean> {
+  const made = await forgery.forge(world, waiting)
+  if (!made) return false
+  for (const bench of world.benches) bench.sent.length = 0
+  const before = world.snapshot()
+  const message = answerMessage(made.kind, made.handle, made.id)
+  const attacker = await world.answer(world.last, carrier, message, { ip: made.ip, port: 7_777 })
+  expect(waiting.connection.received).toEqual([])
+  expect(attacker.received).toEqual([])
+  expect(world.benches.flatMap(({ sent }) => sent)).toEqual([])
+  expect(world.snapshot()).toEqual(before)
+  return true
+}
+
+describe('an answer that is not from the device that was asked reaches nobody', () => {
+  for (const nodes of [1, 2] as const)
+    for (const family of FAMILIES)
+      for (const ask of ASKS)
+        for (const forgery of FORGERIES) {
+          if (forgery.name === ONLY_GUESSABLE && !isGuessable({ ask, family } as Waiting)) continue
+          const where = nodes === 1 ? 'at the node' : 'at another node'
+          it(`${forgery.name}: ${ask}, ${family} controller, ${where}, over each transport`, async () => {
+            const world = await World.open({ nodes, family })
+            const waiting = await world.wait(ask, family)
+            for (const carrier of CARRIERS) expect(await attack(world, waiting, forgery, carrier)).toBe(true)
+            // It did not use anything up either.
+            await world.answerTruly(waiting)
+            expect(waiting.connection.received).toHaveLength(forgery.isTooLate ? 0 : 1)
+          })
+        }
+})
+
+describe('the answer of the device that was asked', () => {
+  for (const nodes of [1, 2] as const)
+    for (const family of FAMILIES)
+      for (const ask of ASKS)
+        it(`arrives: ${ask}, ${family} controller, at ${nodes === 1 ? 'the' : 'another'} node`, async () => {
+          const world = await World.open({ nodes, family })
+          const waiting = await world.wait(ask, family)
+          const message = answerMessage(TRUE_ANSWER[ask], waiting.handle, TARGET)
+          const carrier = ask === 'punch by UDP' ? 'udp' : 'tcp'
+          await world.answer(world.last, carrier, message, { ip: HOME[family], port: 5_555 })
+          expect(waiting.connection.received).toHaveLength(1)
+        })
+})
