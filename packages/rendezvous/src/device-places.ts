@@ -157,7 +157,7 @@ export class DevicePlaces {
 
   #release(id: PeerId, via?: Kept): void {
     const { cluster, events } = this.parts
-    if (cluster.isAlone) return
+    if (cluster.isAlone || this.#isRetired) return
     cluster.release(id, via?.name).catch((error: unknown) => events.unavailable('presence', error))
   }
 }

@@ -293,12 +293,12 @@ describe('a device that is reached over a connection', () => {
     const controller = bench.connect(CONTROLLER.ip, 0, 'websocket')
     await bench.message(controller, punch)
     const handle = connection.received.at(-1)?.punchHole?.socketAddr ?? new Uint8Array()
-    expect(unmangleAddress(handle)).toEqual({ ip: CONTROLLER.ip, port: expect.any(Number) })
+    expect(unmangleAddress(handle)).toMatchObject({ ip: CONTROLLER.ip, port: expect.any(Number) })
     expect(unmangleAddress(handle).port).not.toBe(0)
     const punchHoleSent = { socketAddr: handle, id: ID, version: '1.4.9', relayServer: 'relay.example:21117' }
     await bench.message(bench.connect(HOME, 0, 'websocket'), { punchHoleSent })
     const { socketAddr } = controller.received.at(-1)?.punchHoleResponse ?? { socketAddr: new Uint8Array() }
-    expect(unmangleAddress(socketAddr)).toEqual({ ip: HOME, port: 0 })
+    expect(unmangleAddress(socketAddr)).toMatchObject({ ip: HOME, port: 0 })
   })
 
   it('has its own address said where it names no local one', async () => {
@@ -309,7 +309,7 @@ describe('a device that is reached over a connection', () => {
     const handle = connection.received.at(-1)?.fetchLocalAddr?.socketAddr ?? new Uint8Array()
     await bench.message(bench.connect(HOME, 41_000), { localAddr: { socketAddr: handle, id: ID, version: '1.4.9' } })
     const { socketAddr } = controller.received.at(-1)?.punchHoleResponse ?? { socketAddr: new Uint8Array() }
-    expect(unmangleAddress(socketAddr)).toEqual({ ip: HOME, port: 41_000 })
+    expect(unmangleAddress(socketAddr)).toMatchObject({ ip: HOME, port: 41_000 })
   })
 
   it('is offline when it does not read what it is sent', async () => {
@@ -400,6 +400,29 @@ describe('a device that is reached over a connection', () => {
     bench.elapse(3_600_000)
     await bench.message(connection, registerPk(ID))
     expect(bench.cluster.asked).toEqual([])
+  })
+
+  it('is nobody’s when its node retires, and the end of its connection says nothing more', async () => {
+    const bench = new KeptBench({}, false)
+    const connection = await bench.device()
+    await bench.server.retire()
+    bench.cluster.asked.length = 0
+    expect(bench.cluster.local?.holds(ID as PeerId)).toBeUndefined()
+    expect(bench.cluster.local?.push(ID as PeerId, new Uint8Array(1))).toBe('silent')
+    bench.end(connection)
+    expect(bench.cluster.asked).toEqual([])
+  })
+
+  it('is reached after an hour behind a proxy that ends what has been silent for a minute', async () => {
+    const bench = new KeptBench()
+    const connection = await bench.device(ID, HOME, 'websocket')
+    for (let minutes = 0; minutes < 60; minutes++) {
+      const { beats } = connection
+      bench.elapse(60_000)
+      expect(connection.beats).toBeGreaterThan(beats)
+    }
+    await bench.message(bench.connect(CONTROLLER.ip, 0, 'websocket'), punch)
+    expect(connection.received.at(-1)?.punchHole).toBeDefined()
   })
 
   it('is named to other nodes that ask for what is held here', async () => {
