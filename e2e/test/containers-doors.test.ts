@@ -41,9 +41,7 @@ suite(`the doors of docker compose up${NO_ENGINE === undefined ? '' : ` (skipped
     if (door === 'TCP') return { server, transport: 'tcp' } as const
     const [webSocketScheme, webSocketPort] =
       door === 'WSS' ? (['wss', stack.httpsPort] as const) : (['ws', stack.httpPort] as const)
-    // Registration has no way through a proxy yet; all the rest of the device goes there.
-    const client = { transport: 'websocket', registration: 'udp' } as const
-    return { server: { ...server, webSocketScheme, webSocketPort }, ...client }
+    return { server: { ...server, webSocketScheme, webSocketPort }, transport: 'websocket' } as const
   }
 
   it('is not believed over TLS by those who do not know its authority', async () => {
