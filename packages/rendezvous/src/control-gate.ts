@@ -1,5 +1,5 @@
 import { sourcePrefix } from '@tryst/protocol'
-import { boundedTable } from './bounded-table.ts'
+import { type BoundedTable, boundedTable } from './bounded-table.ts'
 import type { Cluster } from './cluster.ts'
 import type { Clock } from './connection.ts'
 import {
@@ -26,11 +26,19 @@ const MAX_NETWORKS = 10_000
 const REMEMBER_DEVICE_MS = 10_000
 const REMEMBER_NONE_MS = 2_000
 
+/** Whether a device was online in a network, on another node. */
+interface Remembered {
+  readonly hasDevice: boolean
+  readonly untilMs: number
+}
+
 /** Decides who may ask for devices: one place for every kind of request, whatever it came over. */
 export class ControlGate {
-  readonly #elsewhere = boundedTable<{ readonly hasDevice: boolean; readonly untilMs: number }>(MAX_NETWORKS)
+  readonly #elsewhere: BoundedTable<Remembered>
 
-  constructor(private readonly parts: ControlGateParts) {}
+  constructor(private readonly parts: ControlGateParts) {
+    this.#elsewhere = boundedTable(parts.rule === 'registered' ? MAX_NETWORKS : 1)
+  }
 
   /** Everybody may ask: nothing has to be found out. */
   get isOpen(): boolean {

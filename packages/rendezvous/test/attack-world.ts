@@ -52,13 +52,15 @@ export interface Waiting {
 export class World {
   readonly tickets = new TestTickets()
   readonly benches: readonly TestBench[]
+  /** What the nodes answer one another; only where there are two. */
+  readonly known = new Map<NodeId, LocalNode>()
 
   private constructor(
     readonly nodes: 1 | 2,
     settings: Partial<RendezvousSettings>,
     ports: Partial<RendezvousPorts>,
   ) {
-    const known = new Map<NodeId, LocalNode>()
+    const { known } = this
     this.tickets.writing = undefined
     const open = (name: string, shared: Partial<RendezvousPorts>) =>
       new TestBench(settings, {

@@ -3,6 +3,7 @@ import { mangleAddress, unmangleAddress } from '@tryst/protocol'
 import {
   type AnswerKind,
   ASKS,
+  type AskName,
   ATTACKER,
   answerMessage,
   CARRIERS,

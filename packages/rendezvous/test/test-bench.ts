@@ -259,6 +259,12 @@ export class TestBench {
     return connection.received.slice(before)
   }
 
+  /** The same on a connection to the second port. */
+  async secondPortMessage(connection: TestConnection, message: OutgoingRendezvousMessage): Promise<void> {
+    this.server.onSecondPortMessage(connection, encodeRendezvous(message))
+    await this.settled()
+  }
+
   /** Promises that are settled by now have had their effect. */
   async settled(): Promise<void> {
     while (this.server.registrar.pending > 0) await Promise.resolve()
