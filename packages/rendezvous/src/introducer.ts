@@ -5,6 +5,7 @@ import {
   type RendezvousMessage,
   rendezvous,
 } from '@tryst/protocol'
+import { AnswerGuesses } from './answer-guesses.ts'
 import type { RelayChooser } from './choose-relay.ts'
 import { withPort } from './choose-relay.ts'
 import type { Cluster, DeviceAnswer } from './cluster.ts'
@@ -63,6 +64,7 @@ export class Introducer {
   /** Switched by the console. */
   alwaysUseRelay: boolean
   #draining = false
+  readonly #guesses = new AnswerGuesses()
   readonly #forwardedDatagrams = new UnprovenAnswers()
   readonly #isLan: (ip: string) => boolean
   readonly #lanRelay: string | undefined
@@ -206,9 +208,14 @@ export class Introducer {
 
   /** An answer that a device sent to this node: for an initiator here, else for one on another node. */
   deviceAnswered(answer: DeviceAnswer, message: RendezvousMessage): void {
-    if (this.#deliver(answer, message)) return
     const { cluster, counters, clock } = this.parts
+    if (!this.#guesses.admit(answer, clock())) {
+      counters.answers.too_many++
+      return
+    }
+    if (this.#deliver(answer, message)) return
     if (cluster.isAlone || answer.message.length > MAX_ANSWER_BYTES) {
+      this.#guesses.missed(answer, clock())
       counters.answers.nobody_waits++
       return
     }
@@ -221,10 +228,11 @@ export class Introducer {
   }
 
   #deliverElsewhere(answer: DeviceAnswer): void {
-    const { cluster, counters, events } = this.parts
+    const { cluster, counters, events, clock } = this.parts
     cluster
       .answer(answer)
       .then((taken) => {
+        if (!taken) this.#guesses.missed(answer, clock())
         counters.answers[taken ? 'delivered' : 'nobody_waits']++
       })
       .catch((error: unknown) => events.unavailable('answer', error))

@@ -166,6 +166,37 @@ describe('an answer that is not from the device that was asked reaches nobody', 
         }
 })
 
+describe('a secret of 16 bits', () => {
+  const guesses: readonly [AskName, (typeof FAMILIES)[number]][] = [
+    ['local address', 'IPv4'],
+    ['local address', 'IPv6'],
+    ['punch towards a relay', 'IPv6'],
+    ['relay', 'IPv6'],
+  ]
+  for (const nodes of [1, 2] as const)
+    for (const [ask, family] of guesses)
+      it(`is not found by trying: ${ask}, ${family} controller, at ${nodes === 1 ? 'the' : 'another'} node`, async () => {
+        const world = await World.open({ nodes, family })
+        const waiting = await world.wait(ask, family)
+        const { ip, port } = unmangleAddress(waiting.handle)
+        const from = { ip: ATTACKER[family], port: 7_777 }
+        const tryPort = (guess: number) =>
+          world.answer(
+            world.last,
+            'tcp',
+            answerMessage(TRUE_ANSWER[ask], mangleAddress({ ip, port: guess }, 5), TARGET),
+            from,
+          )
+        for (let guess = 1; guess <= 200; guess++) await tryPort((port + guess) & 0xffff)
+        // Whoever has tried so often is not listened to even when it is right.
+        await tryPort(port)
+        expect(waiting.connection.received).toEqual([])
+        expect(world.last.server.counters.answers.too_many).toBe(1)
+        await world.answerTruly(waiting)
+        expect(waiting.connection.received).toHaveLength(1)
+      })
+})
+
 describe('the answer of the device that was asked', () => {
   for (const nodes of [1, 2] as const)
     for (const family of FAMILIES)
