@@ -22,13 +22,17 @@ suite(`one ID server of three that alone is cut off from Redis${NO_REDIS ? ` (${
   let cluster: Cluster | undefined
   afterEach(() => cluster?.close())
 
-  it.each(['stalled', 'reset'] as const)('leaves its devices to the others (%s)', async (how) => {
+  it.each([
+    ['stalled', 'udp'],
+    ['reset', 'udp'],
+    ['stalled', 'connection'],
+  ] as const)('leaves its devices to the others (%s, registered by %s)', async (how, registration) => {
     cluster = await Cluster.start({ address: 'shared', hbbs: 2, hbbr: 1 })
     const link = cluster.guest(await RedisLink.open(cluster.redis.port))
     const lonely = await cluster.add('hbbs', cluster.node('hbbs').ports, { REDIS_URL: link.url })
     await cluster.haveMet()
     const view = cluster.guest(await RedisView.open(cluster.redis.port))
-    const devices = await startDevices(cluster, DEVICES)
+    const devices = await startDevices(cluster, DEVICES, { registration })
     const ids = devices.map(({ id }) => id)
     const held = await heldBy(lonely, view, ids)
     const controller = cluster.controller(0, { localAddress: loopbackAddress(DEVICES) })
