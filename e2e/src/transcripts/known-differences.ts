@@ -37,6 +37,10 @@ const withoutLanPort = (text: string) => text.replace('"10.0.0.1:21117"', '"10.0
 const withoutWords = (text: string) => text.replace(/, other_failure: "Key mismatch[^"]*"/, '')
 const withMappedIp = (text: string) => text.replace('{"ip":"', '{"ip":"::ffff:')
 
+/** Of a message that says how a peer can be reached. */
+const withoutWays = (text: string) =>
+  text.replace(/, (udp_port: \d+|upnp_port: \d+|(force_relay|is_udp): true|"socket_addr_v6": "[0-9a-f]*")/g, '')
+
 /** What only the server may hear, and what only it may say. */
 const withoutSecrets = (text: string) =>
   text.replace(/, (token|switch_code): "[^"]*"/g, '').replace(/, control(_permissions|led_context): \{[^}]*\}/g, '')
@@ -54,6 +58,43 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       'Whoever guesses the address of a waiting controller could answer it. Devices give back what they were told, so only they can. Where a device punches (PunchHole that is not SYMMETRIC) the port is the true one.',
     explains: (difference) =>
       UNUSED_PORT.test(difference.found) && butFor((found) => withoutLanPort(withTruePorts(found)))(difference),
+  },
+  {
+    subject: 'Peers hear of each other how they can be reached by UDP and IPv6',
+    reference: 'drops `udp_port`, `upnp_port`, `force_relay` and `socket_addr_v6`',
+    ours: 'hands them on in both directions, and says `force_relay` itself where every session is to be relayed',
+    reason: 'Clients from 1.4.1 on punch by UDP and over IPv6, where TCP alone does not come through.',
+    explains: butFor((found) => withoutLanPort(withTruePorts(withoutWays(found)))),
+  },
+  {
+    subject: 'A controller that wants a relay gets one',
+    reference: 'looks at the NAT type only, and sends peers of one network to each other all the same',
+    ours: 'has the device bring a relay when the request says `force_relay`, with SYMMETRIC for devices that do not know it',
+    reason: 'It is what the user chose.',
+    explains: anyOf(
+      ({ reference, found }) =>
+        / force_relay: true/.test(found) &&
+        withTruePorts(withoutWays(found)).replace('"SYMMETRIC"', '"ASYMMETRIC"') === reference,
+      at('punch', 'same network: relay wanted by A', [5], /punch_hole: \{.*nat_type: "SYMMETRIC", force_relay: true/),
+    ),
+  },
+  {
+    subject: 'Peers of different address families are brought to a relay at once',
+    reference: 'has the device punch towards an address that it may not be able to reach',
+    ours: 'says SYMMETRIC, upon which the device brings a relay, and hands on IPv6 addresses that both may have',
+    reason: 'A hole leads nowhere in the other family, and the controller would wait for it up to 18 s.',
+    explains: anyOf(
+      at('register', 'registration, heartbeat from IPv6 loopback', [8], /nat_type: "SYMMETRIC"/),
+      at('punch', 'IPv6 initiator, IPv4 device', [5], /nat_type: "SYMMETRIC"/),
+      at('punch', 'WebSocket: forwarding headers', [29], /nat_type: "SYMMETRIC"/),
+    ),
+  },
+  {
+    subject: 'The NAT test is answered over UDP, too',
+    reference: 'answers it over TCP only',
+    ours: 'tells the port to addresses that have a connection or a device here, and now and then to others',
+    reason: 'Controllers have no other way to learn the port of the socket with which they punch.',
+    explains: at('nat', 'NAT test over UDP', [2], /test_nat_response: \{ port: \d+ \}/),
   },
   {
     subject: 'Answers to a guessed address, or for another device, reach nobody',
