@@ -4,6 +4,6 @@ export { ConnectError, type ConnectFailure, retriesAfter } from '../connect-erro
 export type { ConnectOptions } from '../controller-core.ts'
 export { ControllerSession, LoginRefusedError, type SessionKind } from '../controller-session.ts'
 export { LinkError, type LinkFailure } from '../link-error.ts'
-export type { DataHandler, SessionEnd, SessionPath } from '../peer-session.ts'
+export type { DataHandler, SessionEnd, SessionPath, SessionRoute } from '../peer-session.ts'
 export type { ServerSettings } from '../service-address.ts'
 export { Controller, type ControllerOptions } from './controller.ts'
