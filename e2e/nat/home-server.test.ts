@@ -10,6 +10,7 @@ jest.setTimeout(120_000)
 
 const BYTES = 300_000
 const SERVER_HOST = 10
+const MAIN_PORT = 21_116
 const MASK = { MASK: '192.168.1.0/24', LOCAL_IP: '192.168.1.10' }
 const RULES = { RELAY_RULES: '192.168.1.0/24=192.168.1.10:21117' }
 
@@ -34,6 +35,8 @@ const PLANS: readonly (readonly [string, Plan])[] = [
 class HomeServer {
   constructor(
     readonly server: ServerSettings,
+    /** The router's address, which the server's ports are forwarded from. */
+    private readonly outsideIp: string,
     /** A controller and a device at home. */
     readonly inside: readonly [Resident, Resident],
     /** The same in two other homes. */
@@ -50,7 +53,12 @@ class HomeServer {
     const outside = (name: string) =>
       laboratory.resident(homeOf(laboratory, `${label}-${name}`, 'port-restricted'), { [SERVER_NAME]: outsideIp })
     const server = { host: entered === 'name' ? SERVER_NAME : outsideIp, key }
-    return new HomeServer(server, [inside('lan1'), inside('lan2')], [outside('wan1'), outside('wan2')])
+    return new HomeServer(server, outsideIp, [inside('lan1'), inside('lan2')], [outside('wan1'), outside('wan2')])
+  }
+
+  /** Whether the router turns around what comes from home for its own address. */
+  turnsAround(): Promise<boolean> {
+    return this.inside[0].ask('reach', { host: this.outsideIp, port: MAIN_PORT })
   }
 
   /** The routes of sessions from either place to either place. */
@@ -76,20 +84,21 @@ const suite = NO_LABORATORY === undefined ? describe : describe.skip
 
 suite(`a server at home${NO_LABORATORY === undefined ? '' : ` (${NO_LABORATORY})`}`, () => {
   let laboratory: Laboratory
-  let routes: ReadonlyMap<string, Record<string, Route>>
+  let found: ReadonlyMap<string, { readonly turnsAround: boolean; readonly routes: Record<string, Route> }>
 
   beforeAll(async () => {
     laboratory = Laboratory.open()
     const all = PLANS.map(async ([what, plan]) => {
       const home = await HomeServer.start(laboratory, plan)
-      return [what, await home.routes()] as const
+      return [what, { turnsAround: await home.turnsAround(), routes: await home.routes() }] as const
     })
-    routes = new Map(await Promise.all(all))
+    found = new Map(await Promise.all(all))
   })
   afterAll(() => laboratory?.close())
 
-  it.each(PLANS)('is reached by everybody with one configuration, behind a router %s', (what) => {
-    expect(routes.get(what)).toEqual({
+  it.each(PLANS)('is reached by everybody with one configuration, behind a router %s', (what, { hairpin }) => {
+    expect(found.get(what)?.turnsAround).toBe(hairpin)
+    expect(found.get(what)?.routes).toEqual({
       'lan to lan': 'tcp',
       'lan to wan': 'relay',
       'wan to lan': 'relay',

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServerSettings } from '@tryst/client'
+import { loadKeyPair } from '@tryst/service'
 import { Namespace, NO_NAMESPACES, removeOrphanedNamespaces } from '../src/site/namespace.ts'
 import { type ServerName, ServiceProcess } from '../src/site/service-process.ts'
+import { waitUntil } from '../src/site/wait-until.ts'
 import type { RouterKind } from './behaviour.ts'
 import { Network } from './network.ts'
 import type { ObserverPlaces } from './observers.ts'
@@ -21,6 +23,8 @@ export const NO_LABORATORY: string | undefined =
 
 export const SERVER_NAME = 'id.example.com'
 const SERVER_HOST = 10
+const NODE_HOSTS = [11, 12] as const
+const REDIS_HOST = 13
 const OBSERVER_HOSTS = [21, 22] as const
 const OBSERVER_PORTS = [7_001, 7_002] as const
 const FIRST_HOST = 101
@@ -33,6 +37,8 @@ export interface RouterPlan extends Omit<RouterOptions, 'namespace' | 'upstream'
 
 export interface ServerPlan {
   readonly machine: Namespace
+  /** Default: both. */
+  readonly programs?: readonly ServerName[]
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -100,20 +106,36 @@ export class Laboratory {
     return this.server({ machine, env: { PUBLIC_HOST: host } }).then((key) => ({ host, key }))
   }
 
+  /** Two ID servers that share a Redis, and a relay on the machine of the first. */
+  async publicNodes(): Promise<readonly [ServerSettings, ServerSettings]> {
+    const [one, other] = NODE_HOSTS
+    const machines = [this.machine('node1', this.internet, one), this.machine('node2', this.internet, other)] as const
+    const [folder, ...copies] = machines.map((machine) => this.#makeFolder(machine)) as [string, string]
+    await loadKeyPair({ key: '-', use: 'sign', folder })
+    for (const copy of copies) cpSync(folder, copy, { recursive: true })
+    const env = { REDIS_URL: await this.#redis(), PUBLIC_HOST: this.internet.ipv4(one) }
+    const key = await this.server({ machine: machines[0], env })
+    await this.server({ machine: machines[1], env, programs: ['hbbs'] })
+    return [
+      { host: this.internet.ipv4(one), key },
+      { host: this.internet.ipv4(other), key },
+    ]
+  }
+
   /** An ID server and a relay on a machine. @returns the key */
-  async server({ machine, env }: ServerPlan): Promise<string> {
-    const folder = join(this.#folder, machine.label)
-    mkdirSync(folder)
-    const start = async (program: ServerName, args: readonly string[]) => {
+  async server({ machine, env, programs = ['hbbs', 'hbbr'] }: ServerPlan): Promise<string> {
+    const folder = this.#makeFolder(machine)
+    // The ID server first: it makes the key.
+    for (const program of programs) {
       if (this.#isClosed) throw new Error(`${program} came too late: the laboratory is closed`)
-      const through = [...machine.prefix, ...MORTAL]
-      const command = { program, args, env: { LOG_FORMAT: 'json', ...env }, folder, through }
-      const starting = ServiceProcess.start(command)
+      const starting = ServiceProcess.start({
+        ...{ program, args: program === 'hbbr' ? ['-k', '_'] : [], folder },
+        env: { LOG_FORMAT: 'json', ...env },
+        through: [...machine.prefix, ...MORTAL],
+      })
       this.#services.push(starting)
       await starting
     }
-    await start('hbbs', [])
-    await start('hbbr', ['-k', '_'])
     return readFileSync(join(folder, 'id_ed25519.pub'), 'utf8').trim()
   }
 
@@ -125,6 +147,29 @@ export class Laboratory {
     }
     await Promise.all(this.#namespaces.map((namespace) => namespace.remove()))
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Starts a Redis on a machine of its own. @returns its URL */
+  async #redis(): Promise<string> {
+    const machine = this.machine('redis', this.internet, REDIS_HOST)
+    const ip = this.internet.ipv4(REDIS_HOST)
+    const args = ['--bind', ip, '--protected-mode', 'no', '--save', '', '--appendonly', 'yes', '--dir', this.#folder]
+    machine.start(MORTAL[0], [...MORTAL.slice(1), 'redis-server', ...args])
+    await waitUntil('Redis answers', () => {
+      try {
+        return machine.run('redis-cli', '-h', ip, 'PING').trim() === 'PONG'
+      } catch {
+        return false
+      }
+    })
+    return `redis://${ip}:6379`
+  }
+
+  /** A machine's folder; it stays the same. */
+  #makeFolder(machine: Namespace): string {
+    const folder = join(this.#folder, machine.label)
+    mkdirSync(folder, { recursive: true })
+    return folder
   }
 
   #install({ label, upstream = this.internet, ...options }: RouterPlan, ipv4: string): Router {

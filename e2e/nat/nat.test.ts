@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { ServerSettings } from '@tryst/client'
+import { NO_REDIS } from '../src/cluster/redis-process.ts'
 import { report } from '../src/site/report.ts'
 import { HOME_KINDS, type HomeKind, homeOf } from './home.ts'
 import { Laboratory, NO_LABORATORY } from './laboratory.ts'
@@ -98,10 +99,15 @@ suite(`the NAT laboratory${NO_LABORATORY === undefined ? '' : ` (${NO_LABORATORY
     })
   })
 
-  /** The route of a session between two machines. */
-  async function routeBetween(from: Resident, to: Resident, way: Way = 'tcp'): Promise<Route> {
-    const { id } = await to.ask('beDevice', { server, way })
-    const { route, sent, received } = await from.ask('connect', { server, way, id, bytes: BYTES })
+  /** The route of a session between two machines. @param servers where the controller asks, and the device registers */
+  async function routeBetween(
+    from: Resident,
+    to: Resident,
+    way: Way = 'tcp',
+    servers: readonly [ServerSettings, ServerSettings] = [server, server],
+  ): Promise<Route> {
+    const { id } = await to.ask('beDevice', { server: servers[1], way })
+    const { route, sent, received } = await from.ask('connect', { server: servers[0], way, id, bytes: BYTES })
     expect(received).toBe(sent)
     return route
   }
@@ -135,5 +141,17 @@ suite(`the NAT laboratory${NO_LABORATORY === undefined ? '' : ` (${NO_LABORATORY
     const initiator = initiators['port-restricted']
     const routes = await Promise.all((['tcp', 'udp'] as const).map((way) => routeBetween(initiator, device, way)))
     expect(routes).toEqual(['relay', 'udp'])
+  })
+
+  const twoNodes = NO_REDIS === undefined ? it : it.skip
+  twoNodes(`holes are found by clients at two nodes, too${NO_REDIS ? ` (skipped: ${NO_REDIS})` : ''}`, async () => {
+    const nodes = await laboratory.publicNodes()
+    const { 'port-restricted': cone, symmetric } = initiators
+    const device = devices['port-restricted']
+    const routes = await Promise.all([
+      ...WAYS.map((way) => routeBetween(cone, device, way, nodes)),
+      routeBetween(symmetric, device, 'tcp', nodes),
+    ])
+    expect(routes).toEqual([...WAYS, 'relay'])
   })
 })

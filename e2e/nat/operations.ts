@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import {
   Controller,
@@ -17,6 +19,9 @@ import { probeTcp, probeUdp } from './probe.ts'
 import type { Way } from './theory.ts'
 
 const ONLINE_WITHIN_MS = 60_000
+/** What nobody answers is found out so late. */
+const REACHED_WITHIN_MS = 3_000
+/** Factor by which controllers wait longer. */
 const PATIENCE = 5
 
 export interface DeviceTask {
@@ -52,6 +57,19 @@ export const operations = {
   probe: async (places: ObserverPlaces): Promise<{ udp: Behaviour; tcp: Behaviour }> => {
     const [udp, tcp] = await Promise.all([probeUdp(places), probeTcp(places)])
     return { udp, tcp }
+  },
+
+  /** Whether somebody accepts connections there. */
+  reach: async ({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> => {
+    const socket = connect({ host, port })
+    try {
+      await once(socket, 'connect', { signal: AbortSignal.timeout(REACHED_WITHIN_MS) })
+      return true
+    } catch {
+      return false
+    } finally {
+      socket.destroy()
+    }
   },
 
   /** A device that gives everybody their bytes back. @returns its id when it is online and knows its NAT */
