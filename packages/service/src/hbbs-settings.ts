@@ -93,15 +93,15 @@ export const hbbsSettings = {
     schema: ipv4Network,
     fallback: undefined,
     fallbackText: 'none',
-    topic: 'Deprecated and unused',
-    meaning: 'IPv4 network of the clients that stand behind the same NAT as this server.',
+    meaning:
+      'IPv4 network of the clients that stand behind the same NAT as this server. A client inside and one outside are ' +
+      'sent to the relay at once, and those inside to the relay at LOCAL_IP.',
   }),
   localIp: setting({
     variable: 'LOCAL_IP',
     schema: ipAddress,
     fallback: undefined,
     fallbackText: 'first local address found',
-    topic: 'Deprecated and unused',
     meaning: 'Address of this server inside MASK; used only together with it.',
   }),
   alwaysUseRelay: setting({
