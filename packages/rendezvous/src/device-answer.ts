@@ -10,6 +10,8 @@ export interface AnswerFacts {
   readonly from: Endpoint
   /** It was a datagram: that is where the device punches by UDP. */
   readonly isUdp: boolean
+  /** The controller is known by an address of the other family. */
+  readonly isOtherFamily: boolean
   /** Drawn for the mangled address. */
   readonly tm: number
   /** The relay that the device names, as the controller can reach it. */
@@ -30,6 +32,8 @@ export function punchHoleAnswer(sent: rendezvous.PunchHoleSent, facts: AnswerFac
   }
   // A type without a name would be news to the controller; it then takes the type as unknown.
   if (sent.natType in rendezvous.NatType) response.natType = sent.natType
+  // The device asked over the family that it prefers. The controller tries an address of a SYMMETRIC device for a second.
+  if (facts.isOtherFamily) response.natType = rendezvous.NatType.SYMMETRIC
   if (facts.feedback !== 0) response.feedback = facts.feedback
   if (facts.isUdp) response.isUdp = true
   if (sent.upnpPort !== 0) response.upnpPort = sent.upnpPort

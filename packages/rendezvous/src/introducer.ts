@@ -282,7 +282,8 @@ export class Introducer {
     if (!answer) return undefined
     const relayServer = relays.translate(answer.relayServer, ip)
     const isUdp = kind === 'udp-punch-hole-sent'
-    const facts = { signedIdentity, from, isUdp, tm: random(), relayServer, feedback }
+    const isOtherFamily = from.ip.includes(':') !== ip.includes(':')
+    const facts = { signedIdentity, from, isUdp, isOtherFamily, tm: random(), relayServer, feedback }
     if (message.punchHoleSent) return punchHoleAnswer(message.punchHoleSent, facts)
     if (message.localAddr) return localAddressAnswer(message.localAddr, facts)
     if (!message.relayResponse) return undefined

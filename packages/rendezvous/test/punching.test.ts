@@ -128,6 +128,18 @@ describe('what a device says of its ways', () => {
   })
 })
 
+describe('a device that answers over the other address family', () => {
+  it('is tried for a moment only', async () => {
+    const bench = await benchWithDevice()
+    const a = new TestConnection(CONTROLLER)
+    const push = await pushed(bench, a, ask())
+    const socketAddr = push?.punchHole?.socketAddr ?? new Uint8Array()
+    const punchHoleSent = { socketAddr, id: ID, natType: ASYMMETRIC, version: '1.4.9' }
+    await bench.message(new TestConnection({ ip: DEVICE_V6, port: 6001 }), { punchHoleSent })
+    expect(a.received[0]?.punchHoleResponse).toMatchObject({ natType: SYMMETRIC })
+  })
+})
+
 /** A device that was asked to punch by UDP, and its answer. */
 async function askedByUdp({ controller = CONTROLLER, deviceIp = DEVICE, ...more } = {}) {
   const bench = await benchWithDevice({}, {}, deviceIp)
