@@ -41,10 +41,6 @@ const withMappedIp = (text: string) => text.replace('{"ip":"', '{"ip":"::ffff:')
 const withoutWays = (text: string) =>
   text.replace(/, (udp_port: \d+|upnp_port: \d+|(force_relay|is_udp): true|"socket_addr_v6": "[0-9a-f]*")/g, '')
 
-/** What only the server may hear, and what only it may say. */
-const withoutSecrets = (text: string) =>
-  text.replace(/, (token|switch_code): "[^"]*"/g, '').replace(/, control(_permissions|led_context): \{[^}]*\}/g, '')
-
 /** Pushes to which a device does not answer by sending to the address in them. */
 const UNUSED_PORT = /fetch_local_addr|request_relay|nat_type: "SYMMETRIC"/
 
@@ -293,15 +289,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     ours: 'registers the device as over UDP and keeps the connection open; the device is online as long as it lasts',
     reason: 'Networks without UDP, proxies and WebSocket mode leave stock clients no other way.',
     explains: at('tcpreg', 'registration over', [2, 3], /keep_alive: 20|stays open/),
-  },
-  {
-    subject: 'Devices do not hear what is meant for the server, or may come from it alone',
-    reference:
-      'hands RequestRelay on with all fields: the token of the account, `switch_code`, `control_permissions`, `controlled_context`',
-    ours: 'hands it on without these',
-    reason: 'The token is a secret, and a device does what `control_permissions` says, whoever wrote it.',
-    explains: ({ reference, found }) =>
-      reference !== withoutSecrets(reference) && withTruePorts(found) === withoutSecrets(reference),
   },
   {
     subject: 'The first message has a deadline',
