@@ -65,10 +65,14 @@ export function addDeviceCommands(devices: Command, { run, print }: DeviceComman
     )
   const rename = devices
     .command('rename <id> <new-id>')
-    .description('Give a device another ID; it has to be set on the device too')
+    .description('Give a device that is off another ID, which has to be set on it too')
     .action((id: string, to: string) =>
       run(rename, async (administration, output) =>
-        told(output, { id, to, ...(await administration.rename(id, to)) }, `${id} is ${to} now: set it there too`),
+        told(
+          output,
+          { id, to, ...(await administration.rename(id, to)) },
+          `${id} is ${to} now: set that on the device before it comes back, or it takes ${id} back`,
+        ),
       ),
     )
   const note = devices
