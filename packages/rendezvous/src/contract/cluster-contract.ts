@@ -309,8 +309,10 @@ export function clusterContract(name: string, createFixture: (nodes: number) => 
 
       it('come to the node where the initiator waits, unchanged', async () => {
         await second.wait()
-        expect(await first.cluster.answer(answer)).toBe(true)
-        expect(second.answers).toEqual([answer])
+        const kinds = ['punch-hole-sent', 'udp-punch-hole-sent', 'local-addr', 'relay-response'] as const
+        const answers = kinds.map((kind) => ({ ...answer, kind }))
+        for (const one of answers) expect(await first.cluster.answer(one)).toBe(true)
+        expect(second.answers).toEqual(answers)
         expect(third.answers).toEqual([])
       })
 
