@@ -2,7 +2,7 @@ import { decodeRendezvous, ProtocolError, type Signer } from '@tryst/protocol'
 import type { BoxKeyPair, RecordLayer } from '@tryst/protocol/secure-tcp'
 import type { KeyExchangeOutcome } from '@tryst/rendezvous'
 
-/** Loaded when the first client waits for an offer: libsodium takes 20 MiB, which servers without such clients save. */
+/** Loaded when the first client waits for an offer: libsodium takes 6 MiB, which servers without such clients save. */
 type SecureTcp = typeof import('@tryst/protocol/secure-tcp')
 
 /**
