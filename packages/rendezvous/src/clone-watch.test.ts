@@ -32,6 +32,20 @@ describe('the watch for clones', () => {
     expect(verdicts[9]).toMatchObject({ isNewcomer: true, isNews: false })
   })
 
+  it('counts no registration twice that is noted elsewhere a moment later', () => {
+    const watch = new CloneWatch()
+    const verdicts = []
+    for (let beat = 0; beat < 5; beat++) {
+      const nowMs = beat * 15_000
+      watch.asked(ID, FIRST, PORT, nowMs)
+      verdicts.push(watch.registered(ID, FIRST, PORT, beat === 0 ? undefined : at(SECOND, nowMs - 9_990), nowMs))
+      watch.asked(ID, SECOND, PORT, nowMs + 5_000)
+      verdicts.push(watch.registered(ID, SECOND, PORT, at(FIRST, nowMs + 10), nowMs + 5_000))
+    }
+    expect(verdicts.slice(0, 7).every((verdict) => verdict === undefined)).toBe(true)
+    expect(verdicts.slice(7)).toMatchObject([{ isNewcomer: true }, { isNewcomer: false }, { isNewcomer: true }])
+  })
+
   it('needs the key to have been asked for at that address a moment before', () => {
     const watch = new CloneWatch()
     for (let beat = 0; beat < 20; beat++) {

@@ -6,6 +6,8 @@ const SHORTEST_BEAT_MS = 14_000
 const LONGEST_BEAT_MS = 17_500
 /** A device that is asked for its key sends it at once. */
 const KEY_WITHIN_MS = 5_000
+/** A registration is noted here and in the presence table one after the other. */
+const SAME_MOMENT_MS = 1_000
 /** Beats that each of two addresses has kept before they count as two machines. */
 const OVERLAPPING_BEATS = 3
 /** An id that has not moved for so long is forgotten. */
@@ -164,7 +166,7 @@ export const addressOf = (ip: string, port: number): string => (ip.includes(':')
 /** A heartbeat from where the device was known to be needed no key: it is a beat all the same. */
 function catchUp(watched: Watched, { address, lastSeenMs }: Heard, nowMs: number): void {
   const rhythm = rhythmOf(watched, address, nowMs)
-  if (lastSeenMs > rhythm.beatMs) beat(rhythm, lastSeenMs)
+  if (lastSeenMs - rhythm.beatMs > SAME_MOMENT_MS) beat(rhythm, lastSeenMs)
 }
 
 function keepsTime({ beats, beatMs }: Rhythm, nowMs: number): boolean {
