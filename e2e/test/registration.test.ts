@@ -13,7 +13,7 @@ import { haveVectors, vectorsDir } from '../src/transcripts/vectors.ts'
 // Starting processes takes its time on a busy machine.
 jest.setTimeout(60_000)
 
-const { OK, UUID_MISMATCH, TOO_FREQUENT, INVALID_ID_FORMAT, NOT_SUPPORT } = rendezvous.RegisterPkResponse.Result
+const { OK, UUID_MISMATCH, TOO_FREQUENT, INVALID_ID_FORMAT } = rendezvous.RegisterPkResponse.Result
 const MANY_NEW_IDS = { NEW_IDS_PER_MINUTE: '100000', NEW_IDS_PER_DAY: '100000', LOOKUPS_PER_MINUTE: '1000000' }
 
 let site: Site | undefined
@@ -91,12 +91,12 @@ describe('a device', () => {
     expect([await isOnline(at, owner.id), await isOnline(at, other.id)]).toEqual([true, true])
   })
 
-  it('that registers over a connection is told that this is not supported', async () => {
+  it('that changes its id is answered on a connection, which ends then', async () => {
     const at = await start()
     for (const port of ['main', 'webSocket'] as const) {
       const connection = await RawConnection.open(at, port)
       const answer = await connection.ask({ registerPk: { id: '123456789', uuid: Buffer.from('u'), oldId: '1' } })
-      expect(answer.registerPkResponse?.result).toBe(NOT_SUPPORT)
+      expect(answer.registerPkResponse?.result).toBe(INVALID_ID_FORMAT)
       expect(await connection.ended()).toBe('end')
     }
   })

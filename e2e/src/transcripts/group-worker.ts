@@ -3,6 +3,7 @@
  * namespace of its own, or `NAME loopback`.
  */
 import { join } from 'node:path'
+import { KnownDevices } from './known-devices.ts'
 import { loopbackNetwork, recordedNetwork } from './network.ts'
 import { Replay } from './replay.ts'
 import { Servers } from './servers.ts'
@@ -22,7 +23,8 @@ const differences: Difference[] = []
 try {
   await servers.start()
   const playable = group.transcripts.filter((transcript) => network.canPlay(group, transcript))
-  const replays = playable.map((transcript) => new Replay(group.name, transcript, servers, network))
+  const devices = new KnownDevices()
+  const replays = playable.map((transcript) => new Replay(group.name, transcript, servers, network, devices))
   if (group.concurrent) differences.push(...(await Promise.all(replays.map((replay) => replay.run()))).flat())
   else for (const replay of replays) differences.push(...(await replay.run()))
   await servers.stop()

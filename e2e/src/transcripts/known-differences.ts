@@ -176,9 +176,37 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     reason: 'Stock clients answer it without any pause, thousands of times a second.',
     explains: anyOf(
       at('register', 'registration, odd ids', [7], /receives nothing/),
-      at('register', 'uuid and key rules', [11], /receives nothing/),
       at('register', 'refused registrations count for nothing', [6, 8, 10], /receives nothing/),
     ),
+  },
+  {
+    subject: 'A heartbeat from another port moves nothing',
+    reference: 'takes every heartbeat from the IP address of a device for its own, and sends it there from then on',
+    ours: 'asks for the key, and moves the device when it has sent its uuid and key from there',
+    reason:
+      'Whoever shares an address with a device could take its place. Real devices send their key at once when they are asked.',
+    explains: ({ reference, found }) =>
+      /register_peer_response: \{\} \}$/.test(reference) &&
+      /register_peer_response: \{ request_pk: true \} \}$/.test(found),
+  },
+  {
+    subject: 'A new key from another address waits for the operator',
+    reference: 'answers UUID_MISMATCH when the uuid is right, but neither key nor address are',
+    ours: 'answers NOT_DEPLOYED, and puts the device in the list of those that wait',
+    reason: 'UUID_MISMATCH makes a device throw its id away; after NOT_DEPLOYED it keeps it and asks again.',
+    explains: anyOf(
+      at('register', 'uuid and key rules', [11], /NOT_DEPLOYED/),
+      at('restart', 'after a restart: key change is refused from another IP', [3], /NOT_DEPLOYED/),
+      at('take-over', 'take-over: replaced key', [5], /NOT_DEPLOYED/),
+    ),
+  },
+  {
+    subject: 'Devices may change their id',
+    reference: 'answers NOT_SUPPORT to every change of id',
+    ours: 'changes it where the uuid is that of the device and nobody has the new id; here nobody has the old one',
+    reason: 'Users of stock clients want names for their devices.',
+    explains: ({ group, transcript, step, found }) =>
+      group === 'tcpreg' && transcript.startsWith('change of ID') && step === 2 && /UUID_MISMATCH/.test(found),
   },
   {
     subject: 'Ids and keys have bounds',

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { askConsole, isRecordedAnswer } from './console-client.ts'
 import { describeFields, describeStep, describeUnread, describeUpgrade, expectedFields, nameOf } from './describe.ts'
 import type { Client } from './inbox.ts'
+import { KnownDevices } from './known-devices.ts'
 import { decodeFields, describeAddress, encodeWith, mangleAgain, mangleNow, parseEndpoint, toHex } from './messages.ts'
 import type { Network } from './network.ts'
 import { clientFor } from './scripted-client.ts'
@@ -15,6 +16,8 @@ const ANSWER_WITHIN_MS = 3000
 /** How far from the recorded time a connection may be closed; idle relay pairs are looked at every 3 s only. */
 const CLOSE_TOLERANCE_MS = 1500
 const IDLE_PAIR_TOLERANCE_MS = 3500
+/** RegisterPkResponse: OK. */
+const REGISTERED = '820100'
 const PUSHES = ['punch_hole', 'fetch_local_addr', 'request_relay']
 
 /** Servers that can be started anew; a test of the replay itself has others. */
@@ -30,12 +33,21 @@ export class Replay {
   readonly #transcript: Transcript
   readonly #servers: Restartable
   readonly #network: Network
+  readonly #devices: KnownDevices
   readonly #clients = new Map<string, Client>()
   /** What devices were told as the address of an initiator, by device address and initiator. */
   readonly #handles = new Map<string, string>()
   #stepIndex = 0
 
-  constructor(group: string, transcript: Transcript, servers: Restartable, network: Network) {
+  /** @param devices those that earlier transcripts of the group have registered */
+  constructor(
+    group: string,
+    transcript: Transcript,
+    servers: Restartable,
+    network: Network,
+    devices: KnownDevices = new KnownDevices(),
+  ) {
+    this.#devices = devices
     this.#group = group
     this.#transcript = transcript
     this.#servers = servers
@@ -62,7 +74,7 @@ export class Replay {
 
   async #play(step: Step): Promise<void> {
     if ('open' in step) return this.#open(step.open)
-    if ('send' in step) return this.#client(step.send).send(this.#payloadOf(step))
+    if ('send' in step) return this.#send(step)
     if ('sendBytes' in step) return this.#sendBytes(step)
     if ('sendWs' in step) {
       const data = Buffer.from(step.text ?? step.hex ?? '', step.text === undefined ? 'hex' : 'utf8')
@@ -93,6 +105,13 @@ export class Replay {
       const [answer, found] = [recorded, client.upgradeAnswer].map((lines) => describeUpgrade(lines))
       if (answer !== found) this.#differs(`${answer}`, `${found}`)
     }
+  }
+
+  #send(step: StepOf<'send'>): void {
+    const client = this.#client(step.send)
+    const payload = this.#payloadOf(step)
+    this.#devices.sent(client, payload)
+    client.send(payload)
   }
 
   #payloadOf(step: StepOf<'send'>): Uint8Array {
@@ -131,6 +150,8 @@ export class Replay {
     if (!found) return this.#differs(describeStep(step), `${step.expect} receives ${toHex(received)}`)
     this.#rememberHandle(step, found)
     const expected = expectedFields(step)
+    this.#devices.received(client, found)
+    await this.#sendKey(client, expected, found)
     const comparable = this.#withNames(found, step.varies ?? {})
     if (!isDeepStrictEqual(expected, comparable)) {
       this.#differs(
@@ -138,6 +159,15 @@ export class Replay {
         `${step.expect} receives ${describeFields(comparable)}`,
       )
     }
+  }
+
+  /** So that the device is where the transcript has it from here on. */
+  async #sendKey(client: Client, expected: Fields, found: Fields): Promise<void> {
+    const key = this.#devices.keyFor(client, expected, found)
+    if (!key) return
+    client.send(key)
+    const answer = await client.takeMessage(ANSWER_WITHIN_MS)
+    if (!answer || toHex(answer) !== REGISTERED) throw new Error('the device has sent its key in vain')
   }
 
   #rememberHandle(step: StepOf<'expect'>, found: Fields): void {
