@@ -241,7 +241,7 @@ describe('leftovers over UDP', () => {
     const bench = new TestBench()
     bench.server.onDatagram(Uint8Array.of(0xff, 0xff), HOME, 1, bench.datagrams)
     expect(await bench.datagram({ punchHoleRequest: { id: '123456789' } }, HOME)).toEqual([])
-    expect(await bench.datagram({ testNatRequest: {} }, HOME)).toEqual([])
+    expect(await bench.datagram({ onlineRequest: { peers: ['123456789'] } }, HOME)).toEqual([])
     expect(bench.server.counters.drops).toMatchObject({ malformed: 1, unexpected: 2 })
   })
 })
