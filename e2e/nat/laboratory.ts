@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServerSettings } from '@tryst/client'
@@ -19,7 +19,8 @@ const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ign
 export const NO_LABORATORY: string | undefined =
   NO_NAMESPACES ??
   (has('nft') ? undefined : 'skipped: nft is not installed; install the package nftables') ??
-  (has('setpriv') ? undefined : 'skipped: setpriv is not installed; install the package util-linux')
+  (has('setpriv') ? undefined : 'skipped: setpriv is not installed; install the package util-linux') ??
+  (existsSync('/proc/net/if_inet6') ? undefined : 'skipped: this Linux has no IPv6')
 
 export const SERVER_NAME = 'id.example.com'
 const SERVER_HOST = 10

@@ -12,6 +12,8 @@ import { behaviourOf, possibleRoutes, type Route, WAYS, type Way } from './theor
 // Starting processes takes its time on a busy machine.
 jest.setTimeout(120_000)
 
+/** Clients try so long before they turn to the relay. */
+const DIRECT_LIMIT_MS = 18_000
 /** Enough to fill the buffers on the way. */
 const BYTES = 300_000
 
@@ -141,6 +143,15 @@ suite(`the NAT laboratory${NO_LABORATORY === undefined ? '' : ` (${NO_LABORATORY
     const initiator = initiators['port-restricted']
     const routes = await Promise.all((['tcp', 'udp'] as const).map((way) => routeBetween(initiator, device, way)))
     expect(routes).toEqual(['relay', 'udp'])
+  })
+
+  it('clients that try all ways do not wait for one that fails', async () => {
+    expect(possibleRoutes('tcp', 'none', 'port-restricted')).toEqual(['relay'])
+    const { id } = await devices['port-restricted'].ask('beDevice', { server, way: 'all' })
+    const task = { server, way: 'all', id, bytes: BYTES } as const
+    const { route, elapsedMs } = await initiators.none.ask('connect', task)
+    expect(['udp', 'ipv6']).toContain(route)
+    expect(elapsedMs).toBeLessThan(DIRECT_LIMIT_MS)
   })
 
   const twoNodes = NO_REDIS === undefined ? it : it.skip

@@ -11,6 +11,12 @@ export interface Prefixes {
 export const BRIDGE = 'lan'
 const GATEWAY = 1
 
+/** Some machines switch IPv6 off for everything new. */
+const WITH_IPV6 = ['net.ipv6.conf.all.disable_ipv6=0', 'net.ipv6.conf.default.disable_ipv6=0']
+const FORWARDING = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']
+/** What goes from machine to machine of one network is none of a router's business. Unknown where there is no need. */
+const NO_RULES_FOR_BRIDGES = ['net.bridge.bridge-nf-call-iptables=0', 'net.bridge.bridge-nf-call-ip6tables=0']
+
 /** One network: a bridge in the namespace of its gateway, to which machines are attached. */
 export class Network {
   private constructor(
@@ -22,7 +28,7 @@ export class Network {
 
   static make(gateway: Namespace, prefixes: Prefixes, announce: (ipv6: string) => void = () => undefined): Network {
     const network = new Network(gateway, prefixes, announce)
-    gateway.run('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
+    gateway.run('sysctl', '-qew', ...WITH_IPV6, ...FORWARDING, ...NO_RULES_FOR_BRIDGES)
     gateway.ipBatch([
       `link add ${BRIDGE} type bridge`,
       `addr add ${network.ipv4(GATEWAY)}/24 dev ${BRIDGE}`,
@@ -40,7 +46,7 @@ export class Network {
     return `${this.prefixes.ipv6}::${host}`
   }
 
-  /** The cable to a machine's side of this network. */
+  /** What its machines call their cable to this network. */
   get interfaceName(): string {
     return this.gateway.label
   }
@@ -48,6 +54,7 @@ export class Network {
   /** Gives the machine these addresses in the network, the first as the source of what it sends. */
   attach(machine: Namespace, ...hosts: readonly [number, ...number[]]): void {
     const { gateway, interfaceName } = this
+    machine.run('sysctl', '-qew', ...WITH_IPV6)
     gateway.ipBatch([
       `link add ${machine.label} type veth peer name ${interfaceName} netns ${machine.name}`,
       `link set ${machine.label} master ${BRIDGE} up`,

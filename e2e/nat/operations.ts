@@ -26,15 +26,15 @@ const PATIENCE = 5
 
 export interface DeviceTask {
   readonly server: ServerSettings
-  /** The only way that is open; without it TCP. */
-  readonly way?: Way
+  /** The only way that is open, or all; without it TCP. */
+  readonly way?: Way | 'all'
 }
 
 export interface ConnectTask {
   readonly server: ServerSettings
   readonly id: string
-  /** The only way that is tried; without it TCP. */
-  readonly way?: Way
+  /** The only way that is tried, or all; without it TCP. */
+  readonly way?: Way | 'all'
   /** Random bytes that go to the device and back. */
   readonly bytes: number
 }
@@ -110,7 +110,7 @@ function controllerFor({ server, way = 'tcp' }: ConnectTask): Promise<Controller
   const made = new Controller({
     // On a busy machine the server's answer may miss the 100 ms that clients leave it to tell a UDP port.
     clock: way === 'udp' ? scaledClock(PATIENCE) : systemClock,
-    ...{ server, tcpPunch: way === 'tcp', udpPunch: way === 'udp' },
+    ...{ server, tcpPunch: way === 'tcp' || way === 'all', udpPunch: way === 'udp' || way === 'all' },
     ...ipv6For(way),
   })
   const ready = made.testNat().then(() => made)
@@ -119,8 +119,8 @@ function controllerFor({ server, way = 'tcp' }: ConnectTask): Promise<Controller
 }
 
 /** Clients look for their public address in the routing table; a machine of the laboratory has only one. */
-function ipv6For(way: Way | undefined): { readonly ipv6Address?: string } {
+function ipv6For(way: Way | 'all' | undefined): { readonly ipv6Address?: string } {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
   const own = all.find(({ family, internal, scopeid }) => family === 'IPv6' && !internal && scopeid === 0)
-  return way === 'ipv6' && own ? { ipv6Address: own.address } : {}
+  return (way === 'ipv6' || way === 'all') && own ? { ipv6Address: own.address } : {}
 }

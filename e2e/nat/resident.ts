@@ -21,7 +21,7 @@ export class Resident {
   readonly #open = new Map<number, PromiseWithResolvers<unknown>>()
   #calls = 0
 
-  /** @param hosts lines for the machine's own /etc/hosts */
+  /** @param hostsFile what this program finds as /etc/hosts */
   constructor(
     private readonly machine: Namespace,
     hostsFile?: string,
