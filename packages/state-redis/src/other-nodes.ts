@@ -19,7 +19,7 @@ export class OtherNodes {
     return this.#node.find(node)
   }
 
-  /** Those that hold devices and waiting initiators. */
+  /** Those that hold devices or waiting initiators. */
   get idServers(): KnownNode[] {
     return [...this.#node.others.values()].filter(
       ({ role, incarnation }) => role === 'id-server' && !this.#isDead(incarnation),

@@ -191,9 +191,9 @@ export class Hbbs {
   }
 
   /**
-   * Stops serving: the UDP socket first, so that devices turn to another node; then waits until the devices that were
-   * already asked have answered; then the rest, and at last the store, so that nothing acknowledged is lost. May be
-   * called twice.
+   * Stops serving: its devices are nobody's at once, and the UDP socket is shut, so that they turn to another node; then
+   * waits until the devices that were already asked have answered; then the rest, and at last the store, so that nothing
+   * acknowledged is lost. May be called twice.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
