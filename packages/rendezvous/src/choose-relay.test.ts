@@ -106,8 +106,11 @@ describe('relays that are named by an address', () => {
   it.each(sources)('from %s are not for clients of the other family', (_source, from) => {
     expect(drawn(from(relays), HERE)).toEqual(new Set(['203.0.113.1:2', 'name:3']))
     expect(drawn(from(relays), HERE_V6)).toEqual(new Set(['[2001:db8::1]:1', 'name:3']))
-    for (const pair of [[HERE, HERE_V6] as const, [HERE_V6, HERE] as const]) {
-      expect(drawn(from(relays), ...pair)).toEqual(new Set(['name:3']))
+    for (const [ip, other] of [
+      [HERE, HERE_V6],
+      [HERE_V6, HERE],
+    ] as const) {
+      expect(drawn(from(relays), ip, other)).toEqual(new Set(['name:3']))
     }
   })
 

@@ -43,6 +43,9 @@ const MAX_FORWARDED_BYTES = 1_400
 /** An answer that is taken to another node; those of stock clients are far below. */
 const MAX_ANSWER_BYTES = 4_096
 
+/** Within ten seconds: many devices may be behind one address, and each answers three times. */
+const FORWARDED_DATAGRAMS_PER_ADDRESS = 200
+
 export interface IntroducerParts {
   readonly settings: RendezvousSettings
   readonly cluster: Cluster
@@ -65,7 +68,7 @@ export class Introducer {
   alwaysUseRelay: boolean
   #draining = false
   readonly #guesses = new AnswerGuesses()
-  readonly #forwardedDatagrams = new UnprovenAnswers()
+  readonly #forwardedDatagrams = new UnprovenAnswers(FORWARDED_DATAGRAMS_PER_ADDRESS)
   readonly #isLan: (ip: string) => boolean
   readonly #lanRelay: string | undefined
 

@@ -16,6 +16,8 @@ export const DEFAULT_MAX_PEERS = 1_000_000
 const SMALLEST_CAPACITY = 1024
 /** Addresses that a survey tells apart; where there are more, nobody asks which. */
 const SURVEYED_IPS = 16
+/** Rows that a search for an address looks at closely. */
+const MAX_LOOKS = 1_000
 
 export interface PresenceTableOptions {
   /** `indexed`: whether a device is online in a network is found without a look at every row. Default `plain`. */
@@ -165,13 +167,18 @@ export class PresenceTable {
     return row !== NO_ROW && this.#isOnlineRow(row, nowMs)
   }
 
-  /** Whether some device is online at this address; looks through all rows, so not for every datagram. */
+  /**
+   * Whether some device is online at this address; not for every datagram, since it searches. Looks closely at a few
+   * rows only: where many devices have gone from an address, or have IPv6, it may find none.
+   */
   hasDeviceAt(ip: string, nowMs: number): boolean {
     const packed = packIpv4(ip)
     const { ips } = this.#columns
-    for (let row = ips.indexOf(packed); row >= 0 && row < this.#rows.end; row = ips.indexOf(packed, row + 1)) {
-      if (!this.#rows.isUsed(row) || !this.#isOnlineRow(row, nowMs)) continue
-      if (packed !== NOT_IPV4 || this.#otherIps.get(row) === ip) return true
+    let row = ips.indexOf(packed)
+    for (let looks = 0; row >= 0 && row < this.#rows.end && looks < MAX_LOOKS; looks++) {
+      const isHere = packed !== NOT_IPV4 || this.#otherIps.get(row) === ip
+      if (isHere && this.#rows.isUsed(row) && this.#isOnlineRow(row, nowMs)) return true
+      row = ips.indexOf(packed, row + 1)
     }
     return false
   }

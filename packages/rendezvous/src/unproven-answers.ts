@@ -2,6 +2,7 @@ import { sourcePrefix } from '@tryst/protocol'
 import { boundedTable } from './bounded-table.ts'
 
 const WINDOW_MS = 10_000
+/** Of what one address asks for. */
 const PER_ADDRESS = 20
 const PER_SECOND = 500
 
@@ -18,6 +19,9 @@ export class UnprovenAnswers {
   readonly #addresses = boundedTable<Window>(10_000)
   readonly #all: Window = { startMs: 0, count: 0 }
 
+  /** @param perAddress within ten seconds */
+  constructor(private readonly perAddress = PER_ADDRESS) {}
+
   admit(ip: string, nowMs: number): boolean {
     if (nowMs - this.#all.startMs >= 1_000) {
       this.#all.startMs = nowMs
@@ -27,7 +31,7 @@ export class UnprovenAnswers {
     const window = this.#addresses.get(source)
     if (!window || nowMs - window.startMs >= WINDOW_MS) {
       this.#addresses.set(source, { startMs: nowMs, count: 1 })
-    } else if (++window.count > PER_ADDRESS) return false
+    } else if (++window.count > this.perAddress) return false
     return ++this.#all.count <= PER_SECOND
   }
 }
