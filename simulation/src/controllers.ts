@@ -62,11 +62,14 @@ export class Controllers {
       transport: 'tcp',
       remote: { ip: `112.${(serial >>> 16) & 255}.${(serial >>> 8) & 255}.${serial & 255}`, port: 50_000 },
       isClosed: false,
+      unsentBytes: 0,
       send: (payload) => {
         const answer = Buffer.from(payload)
         time.after(WAY_MS, () => node.isAlive && end(this.#judge(answer, device, wasOnline)))
       },
       close: () => {},
+      destroy: () => {},
+      keep: () => {},
     }
     const attempt = (index: number) => {
       if (isOver) return
@@ -98,8 +101,11 @@ export class Controllers {
         transport: 'tcp',
         remote: { ip, port: 50_001 },
         isClosed: false,
+        unsentBytes: 0,
         send() {},
         close() {},
+        destroy() {},
+        keep() {},
       } as const
       node.server.onMessage(connection, answer)
     })

@@ -8,6 +8,7 @@ import {
 import {
   DEFAULT_NODE_LEASE_MS,
   NodeAnswers,
+  RedisAccessStore,
   RedisCluster,
   RedisConnection,
   RedisIdentityStore,
@@ -103,7 +104,7 @@ export class ServerNode {
     const identities = await RedisIdentityStore.open(connection, { maxDevices, askOthers })
     answers.recall = (id) => identities.recall(id)
     const server = new RendezvousServer(rendezvousSettings(maxDevices), {
-      ...{ identities, cluster, signer: undefined, events: SILENT },
+      ...{ identities, cluster, signer: undefined, events: SILENT, access: new RedisAccessStore(connection) },
       announcedRelays: new RedisRelayDirectory(node),
       tickets: new RedisTickets(connection),
       clock: () => time.unixMs,
@@ -156,7 +157,7 @@ function rendezvousSettings(maxDevices: number): RendezvousSettings {
     ...{ expectedKey: undefined, relayServers: ['relay.example:21117'], relayRules: [], fallbackRelay: '' },
     ...{ relayPort: 21117, alwaysUseRelay: false, lan: undefined, serial: 0, rendezvousServers: [], softwareUrl: '' },
     limits: DEFAULT_REGISTRATION_LIMITS,
-    maxDevices,
+    ...{ maxDevices, keepAliveMs: 20_000, maxKeptDevices: maxDevices },
   }
 }
 
@@ -165,6 +166,7 @@ const SILENT: RendezvousEvents = {
   registered: ignore,
   uuidMismatch: ignore,
   identityContradicted: ignore,
+  ...{ newKeyRefused: ignore, cloneFound: ignore, idChanged: ignore, idTakenBack: ignore, idChangeRefused: ignore },
   notAdmitted: ignore,
   controlRefused: ignore,
   keyMismatch: ignore,

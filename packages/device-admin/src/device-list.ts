@@ -1,4 +1,10 @@
-import { type AccessStore, type PeerId, StoreUnavailableError } from '@tryst/rendezvous'
+import {
+  type AccessStore,
+  type IdentityStore,
+  type ListedDevice,
+  type PeerId,
+  StoreUnavailableError,
+} from '@tryst/rendezvous'
 import type { DeviceRow } from './administration.ts'
 
 /** A device that is registered. */
@@ -9,6 +15,7 @@ export interface KnownDevice {
 }
 
 export interface DeviceListParts {
+  readonly identities: Pick<IdentityStore, 'find'>
   readonly access: AccessStore
   readonly known: () => AsyncIterable<readonly KnownDevice[]>
   readonly online: (ids: readonly PeerId[]) => Promise<readonly boolean[]>
@@ -16,13 +23,13 @@ export interface DeviceListParts {
 
 /** Those that wait for a word, then those that were decided about or invited, then those that are registered. */
 export async function* listDevices(
-  { access, known, online }: DeviceListParts,
+  { identities, access, known, online }: DeviceListParts,
   state?: DeviceRow['state'],
 ): AsyncGenerator<DeviceRow> {
   const notes = await access.notes()
   const noteOf = (id: PeerId) => notes.get(id) ?? ''
   const wants = (candidate: DeviceRow['state']) => state === undefined || state === candidate
-  const listed = await access.listed()
+  const listed = await stillAsking(await access.listed(), identities)
   for (const wanted of ['pending', 'approved', 'refused'] as const) {
     if (!wants(wanted)) continue
     for (const device of listed) {
@@ -49,6 +56,17 @@ export async function* listDevices(
       }
     }
   }
+}
+
+/** A device that asked for an id may have registered while everybody could, or by way of another server. */
+async function stillAsking(
+  listed: readonly ListedDevice[],
+  identities: DeviceListParts['identities'],
+): Promise<readonly ListedDevice[]> {
+  const asking: ListedDevice[] = []
+  for (const device of listed)
+    if (device.why === 'key-changed' || !(await identities.find(device.id))) asking.push(device)
+  return asking
 }
 
 async function onlineOf(ids: readonly PeerId[], online: DeviceListParts['online']) {

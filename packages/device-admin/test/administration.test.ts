@@ -84,6 +84,17 @@ describe('the list of devices', () => {
   })
 })
 
+describe('the list of devices that wait', () => {
+  it('leaves out whoever has registered meanwhile, but not new keys', async () => {
+    await asks('987654321')
+    await registers('987654321')
+    await registers(laptop)
+    const another = { id: laptop, uuid: filled(36, 1), publicKey: filled(32, 2), ip: home }
+    await access.enlist(another, 'key-changed', nowMs)
+    expect(await rows('pending')).toMatchObject([{ id: laptop, why: 'key-changed' }])
+  })
+})
+
 describe('approving and refusing', () => {
   it('decides about the device that waits', async () => {
     await asks(laptop)

@@ -16,6 +16,7 @@ import {
   RendezvousServer,
 } from '@tryst/rendezvous'
 import { InProcessCluster, InProcessHub } from '../src/in-process-cluster.ts'
+import { SqliteAccessStore } from '../src/sqlite-access-store.ts'
 import { SqliteIdentityStore } from '../src/sqlite-identity-store.ts'
 
 const ID = '123456789' as PeerId
@@ -28,6 +29,7 @@ const settings = {
   ...{ relayServers: ['relay.example:21117'], relayRules: [], fallbackRelay: '', relayPort: 21_117, lan: undefined },
   ...{ alwaysUseRelay: false, serial: 0, rendezvousServers: [], softwareUrl: '', maxDevices: 1_000 },
   limits: DEFAULT_REGISTRATION_LIMITS,
+  ...{ keepAliveMs: 20_000, maxKeptDevices: 1_000 },
 }
 
 const ignore = () => undefined
@@ -41,6 +43,7 @@ const events: RendezvousEvents = {
 class Connection {
   readonly transport = 'tcp'
   readonly received: RendezvousMessage[] = []
+  readonly unsentBytes = 0
   isClosed = false
 
   constructor(readonly remote: Endpoint) {}
@@ -49,7 +52,13 @@ class Connection {
     this.received.push(decodeRendezvous(payload))
   }
 
+  keep(): void {}
+
   close(): void {
+    this.isClosed = true
+  }
+
+  destroy(): void {
     this.isClosed = true
   }
 }
@@ -62,6 +71,7 @@ class Node {
 
   constructor(hub: InProcessHub, identities: IdentityStore) {
     this.server = new RendezvousServer(settings, {
+      access: new SqliteAccessStore(':memory:'),
       ...{ identities, events, tickets: noTickets, signer: undefined, clock: Date.now },
       cluster: new InProcessCluster(hub),
       announcedRelays: { live: () => [], isFresh: true },
