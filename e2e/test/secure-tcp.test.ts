@@ -122,6 +122,22 @@ describe('clients that are signed in to an account', () => {
   })
 })
 
+describe('calls to the API through the ID server', () => {
+  it('are answered by the API, of any number of clients at once', async () => {
+    const site = await Site.start({ programs: ['hbbs', 'api'] })
+    try {
+      const network: Network = { server: site.server, dialler: nodeDialler, transport: 'tcp', clock: systemClock }
+      const headers = [{ name: 'Content-Type', value: 'application/json' }]
+      const body = Buffer.from(JSON.stringify({ id: '271828182', uuid: 'eA==', ver: 1_004_090 }))
+      const request = { method: 'POST', path: '/api/heartbeat', headers, body }
+      const answers = await Promise.all(Array.from({ length: 40 }, () => askApi(network, request)))
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    } finally {
+      await site.close()
+    }
+  })
+})
+
 const suite = NO_REDIS === undefined ? describe : describe.skip
 
 suite(`with two ID servers on one Redis${NO_REDIS === undefined ? '' : ` (${NO_REDIS})`}`, () => {
