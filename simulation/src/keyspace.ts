@@ -75,10 +75,18 @@ export class Keyspace {
     return this.has(key) && this.#entries.delete(key)
   }
 
-  expire(key: string, afterMs: number): boolean {
+  /** @param atMs in Redis' time */
+  expire(key: string, atMs: number): boolean {
     const entry = this.#find(key)
-    if (entry) entry.expiresMs = this.nowMs + afterMs
+    if (entry) entry.expiresMs = atMs
     return entry !== undefined
+  }
+
+  /** False: it is not there or would have stayed anyway. */
+  persist(key: string): boolean {
+    const entry = this.#find(key)
+    if (entry?.expiresMs === Number.POSITIVE_INFINITY) return false
+    return this.expire(key, Number.POSITIVE_INFINITY)
   }
 
   #find(key: string): Entry | undefined {
@@ -95,7 +103,9 @@ const COMMANDS: Readonly<Record<string, (keys: Keyspace, args: Arguments) => Rep
   WAIT: () => 0,
   EXISTS: (keys, args) => args.filter((key) => keys.has(key)).length,
   DEL: (keys, args) => args.filter((key) => keys.delete(key)).length,
-  PEXPIRE: (keys, [key = '', ms = '']) => (keys.expire(key, Number(ms)) ? 1 : 0),
+  PEXPIRE: (keys, [key = '', ms = '']) => (keys.expire(key, keys.nowMs + Number(ms)) ? 1 : 0),
+  PEXPIREAT: (keys, [key = '', ms = '']) => (keys.expire(key, Number(ms)) ? 1 : 0),
+  PERSIST: (keys, [key = '']) => (keys.persist(key) ? 1 : 0),
   GET: (keys, [key = '']) => keys.text(key) ?? null,
   SET: (keys, [key = '', value = '', ...options]) => {
     const before = keys.text(key)

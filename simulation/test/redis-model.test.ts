@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import {
   CREATE_IDENTITIES,
+  REMOVE_IDENTITIES,
   UPDATE_IDENTITIES,
   WRITE_BACK_IDENTITIES,
 } from '../../packages/state-redis/src/identity-scripts.ts'
@@ -39,7 +40,7 @@ class Steps {
 
   next(): Step {
     const steps = [this.#claim, this.#release, this.#restore, this.#renew, this.#withdraw, this.#create, this.#update]
-    return this.#one([...steps, this.#claim, this.#writeBack]).call(this)
+    return this.#one([...steps, this.#claim, this.#writeBack, this.#remove]).call(this)
   }
 
   /** Microseconds until the next step: mostly little, now and then longer than a lease. */
@@ -127,6 +128,15 @@ class Steps {
     }
   }
 
+  #remove(): Step {
+    return { script: REMOVE_IDENTITIES, keys: [this.#one(this.#identities())], args: [] }
+  }
+
+  /** Of an id that was given up: when its hold is over and the new id, or that the change is not complete yet. */
+  #mark(): string {
+    return this.#one(['', '', `${BEGIN_S * 1e3 + this.#random.below(60_000)}:three`, ':three'])
+  }
+
   #writeBack(): Step {
     const keys = [...this.#some(this.#identities()), this.#identities()[2] ?? '']
     const rows = keys.flatMap(() => [
@@ -135,6 +145,7 @@ class Steps {
       '1893456000000',
       this.#one(['', 'operator']),
       this.#one(['0', '1']),
+      this.#mark(),
     ])
     return { script: WRITE_BACK_IDENTITIES, keys, args: rows }
   }
