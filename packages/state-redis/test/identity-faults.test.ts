@@ -265,6 +265,22 @@ suite(name, () => {
       expect(await store.create(device('new'))).toMatchObject({ created: true })
     })
 
+    it('acknowledges no change of an id that the replica does not have, and takes it back', async () => {
+      const { identity } = await store.create(device('known', 1))
+      const renaming = { from: 'known' as PeerId, to: 'new-name' as PeerId, uuid: filled(36, 1), holdMs: 3_600_000 }
+      replica.pause()
+      const { error, tookMs } = await refusalOf(store.rename(renaming))
+      expect(error).toBeInstanceOf(StoreUnavailableError)
+      expect(tookMs).toBeLessThan(1_500)
+      await until(async () => (await storedIds()).join() === 'known', 'the new id is taken back')
+      const standing = await store.find('known' as PeerId)
+      expect(standing).toMatchObject({ guid: identity.guid, publicKey: filled(32, 1) })
+      expect(standing?.movedTo).toBeUndefined()
+      replica.resume()
+      await until(async () => (await refusalOf(store.rename(renaming))).error === undefined, 'it is renamed')
+      expect(await store.find('new-name' as PeerId)).toMatchObject({ guid: identity.guid })
+    })
+
     it('goes on refusing when the replica is gone for good', async () => {
       await replica.kill()
       const { error } = await refusalOf(store.create(device('new')))
