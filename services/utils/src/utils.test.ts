@@ -87,11 +87,15 @@ describe('the command', () => {
     expect(output).toMatch(/\n\nUsage: rustdesk-utils/)
   })
 
-  it('says that doctor is not there yet', async () => {
-    expect(await run('doctor', 'hbbs.example.com')).toEqual({
-      output: expect.stringContaining('doctor cannot check hbbs.example.com: this version does not have it yet'),
-      status: 1,
-    })
+  it.each([
+    [[], /^ERROR: missing required argument 'host'/],
+    [['--frobnicate', 'hbbs.example.com'], /^ERROR: unknown option '--frobnicate'/],
+    [['--port', '0', 'hbbs.example.com'], /^ERROR: --port 0: /],
+    [['--timeout', 'long', 'hbbs.example.com'], /^ERROR: --timeout long: /],
+    [['--api', 'hbbs.example.com', 'hbbs.example.com'], /^ERROR: --api hbbs.example.com: /],
+    [['https://hbbs.example.com'], /^ERROR: <host>: /],
+  ])('ends with 2 where doctor does not understand %j', async (argv, reason) => {
+    expect(await run('doctor', ...argv)).toEqual({ output: expect.stringMatching(reason), status: 2 })
   })
 
   it('shows help and version and ends with 0', async () => {

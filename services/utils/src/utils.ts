@@ -10,6 +10,7 @@ import { DataFolderError } from './data-folder.ts'
 import { addDeviceCommands, type DeviceCommandContext } from './devices/device-commands.ts'
 import { openAdministration } from './devices/open-administration.ts'
 import { addTokenCommands } from './devices/token-commands.ts'
+import type { DoctorFlags } from './doctor-command.ts'
 import { exportFolder } from './export-command.ts'
 import { ImportRefusedError, importFolder } from './import-command.ts'
 import { generateKeyPair, makeKeyFiles, validateKeyPair } from './key-commands.ts'
@@ -58,7 +59,20 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
       result = folder === undefined ? generateKeyPair() : await makeKeyFiles(resolve(cwd, folder))
     })
   add('validatekeypair <public-key> <secret-key>', 'Check whether two keys are a pair', validateKeyPair)
-  add('doctor <host>', 'Check a server from outside (not in this version)', doctor)
+  program
+    .command('doctor <host>')
+    .description('Check a server from outside, as its clients see it: what is wrong, and what to do')
+    .option('--key <key>', 'What the clients have as their key; default: that of the status page, else of this folder')
+    .option('--port <port>', "The ID server's main port; default: 21116")
+    .option('--api <url>', 'Where the API is, if clients cannot derive it')
+    .option('--wss <domain>', 'Name of the reverse proxy (or name:port); default: the host, if it is a name')
+    .option('--ws-only', 'The clients use nothing but WebSocket')
+    .option('--timeout <seconds>', 'For every single answer; default: 3')
+    .option('--json', 'For scripts')
+    .action(async (host: string, flags: DoctorFlags) => {
+      const { runDoctor } = await import('./doctor-command.ts')
+      result = await runDoctor({ host, flags, cwd, print })
+    })
   // Their own first step takes these (start.ts); here they stand for the list of commands.
   program.command('init').description('Make what the containers need: keys, secrets, a certificate')
   program.command('health [services...]').description('Ask the services that run here whether they are well')
@@ -107,12 +121,16 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
   try {
     await program.parseAsync([word.startsWith('-') ? word : word.toLowerCase(), ...rest], { from: 'user' })
   } catch (error) {
+    if (error instanceof Error && error.name === 'DoctorUsageError')
+      return { output: `ERROR: ${error.message}\n`, status: 2 }
     if (isForOperator(error)) return { output: `ERROR: ${error.message}\n`, status: 1 }
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { output: printed, status: 0 }
     const isHelp = argv.length === 0 || error.code === 'commander.help'
     const reason = isHelp ? '' : `ERROR: ${error.message.replace(/^error: /, '')}\n\n`
-    return { output: `${reason}${nearest(program, argv).helpInformation()}`, status: 1 }
+    // Here 1 means that the examined server has a fault.
+    const status = word.toLowerCase() === 'doctor' ? 2 : 1
+    return { output: `${reason}${nearest(program, argv).helpInformation()}`, status }
   }
   return result ?? { output: program.helpInformation(), status: 1 }
 }
@@ -151,13 +169,4 @@ const FOR_OPERATOR = [
 
 function isForOperator(error: unknown): error is Error {
   return FOR_OPERATOR.some((kind) => error instanceof kind)
-}
-
-function doctor(host: string): CommandResult {
-  return {
-    output:
-      `doctor cannot check ${host}: this version does not have it yet. ` +
-      'Until then docs/troubleshooting.md tells what to look at.\n',
-    status: 1,
-  }
 }

@@ -1,0 +1,5 @@
+export { type Examination, examine } from './examine.ts'
+export { FINDING_CODES, type Finding, type FindingCode, type Severity } from './finding.ts'
+export { ID_PREFIX } from './own-identity.ts'
+export { jsonOf, lineOf, statusOf, summaryOf } from './report.ts'
+export { STANDARD_PORT, type Target } from './target.ts'
