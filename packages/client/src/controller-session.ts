@@ -17,6 +17,9 @@ export interface Login {
   readonly kind: SessionKind
 }
 
+/** (docs/protocol.md, closing) */
+const KCP_CLOSE_REASON = 'kcp'
+
 /** The controller's side of a session, from behind the handshake on (docs/protocol.md, peer session). */
 export class ControllerSession extends PeerSession {
   /** Random and not zero; the same for every attempt to log in. */
@@ -67,6 +70,11 @@ export class ControllerSession extends PeerSession {
     })
     login.catch(() => undefined) // Whoever cares waits for it by `loggedIn`.
     return login
+  }
+
+  /** Stock controllers end sessions over UDP with a word of their own. */
+  override close(reason = this.transport === 'kcp' ? KCP_CLOSE_REASON : ''): Promise<void> {
+    return super.close(reason)
   }
 
   protected override handle(message: SessionMessage): void | Promise<void> {
