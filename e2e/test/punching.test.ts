@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import type { ConnectOptions, Controller, Device, DeviceSession, Reaction } from '@tryst/client'
 import { Cluster } from '../src/cluster/cluster.ts'
 import { NO_REDIS } from '../src/cluster/redis-process.ts'
-import { type Families, type FamilyCase, type FamilyOutcome, RELAYS } from '../src/punching/families.ts'
+import { type Families, type FamilyCase, type FamilyReport, RELAYS, TCP_PORTS } from '../src/punching/families.ts'
 import { exchange } from '../src/site/exchange.ts'
 import { Site } from '../src/site/site.ts'
 import { within } from '../src/site/wait-until.ts'
@@ -119,7 +119,7 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
   const direct = { isEncrypted: true, isWhole: true, reactions: ['punch'] }
   const relayed = { route: 'relay', isEncrypted: true, isWhole: true, reactions: ['beginRelay'] }
 
-  async function play(families: Families, cases: readonly FamilyCase[]): Promise<readonly FamilyOutcome[]> {
+  async function play(families: Families, cases: readonly FamilyCase[]): Promise<FamilyReport> {
     const [command, ...args] = namespace ?? []
     const worker = resolve(import.meta.dirname, '../src/punching/families-worker.ts')
     const all = [...args, process.execPath, worker, JSON.stringify(families), JSON.stringify(cases)]
@@ -128,13 +128,14 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
   }
 
   it('without IPv6, all ports serve IPv4', async () => {
-    const outcomes = await play('v4', [
+    const { openPorts, outcomes } = await play('v4', [
       { device: v4, controller: v4 },
       { device: v4, controller: { ...v4, ...ONLY_UDP } },
       { device: v4, controller: v4, forceRelay: true },
       // Peers that believe to have IPv6 do without it.
       { device: both, controller: both },
     ])
+    expect(openPorts).toEqual({ v4: TCP_PORTS, v6: [] })
     expect(outcomes).toMatchObject([
       { ...direct, route: 'tcp', relays: [RELAYS.v4] },
       { ...direct, route: 'udp', reactions: ['punchByUdp'] },
@@ -144,11 +145,12 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
   })
 
   it('without IPv4, all ports serve IPv6', async () => {
-    const outcomes = await play('v6', [
+    const { openPorts, outcomes } = await play('v6', [
       { device: v6, controller: v6 },
       { device: v6, controller: { ...v6, ...ONLY_UDP } },
       { device: v6, controller: v6, forceRelay: true },
     ])
+    expect(openPorts).toEqual({ v4: [], v6: TCP_PORTS })
     expect(outcomes).toMatchObject([
       { ...direct, route: 'tcp', relays: [RELAYS.v6] },
       { ...direct, route: 'ipv6', reactions: ['punchByUdp'] },
@@ -157,7 +159,7 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
   })
 
   it('with both, everybody meets everybody, and a relay only where both can reach it', async () => {
-    const outcomes = await play('both', [
+    const { openPorts, outcomes } = await play('both', [
       { device: v4, controller: v4 },
       { device: v6, controller: v6 },
       { device: v4, controller: { ...v4, ...ONLY_UDP } },
@@ -168,6 +170,7 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
       { device: v4, controller: v6 },
       { device: v6, controller: v4 },
     ])
+    expect(openPorts).toEqual({ v4: TCP_PORTS, v6: TCP_PORTS })
     expect(outcomes).toMatchObject([
       { ...direct, route: 'tcp' },
       { ...direct, route: 'tcp' },
@@ -182,7 +185,8 @@ machines(`on a machine${namespace ? '' : ' (skipped: network namespaces cannot b
   })
 
   it('with both, IPv6 is left open where the families of two peers differ', async () => {
-    const [outcome] = await play('both', [{ device: { ...v6, offersIpv6: true }, controller: both }])
+    const { outcomes } = await play('both', [{ device: { ...v6, offersIpv6: true }, controller: both }])
+    const [outcome] = outcomes
     expect(outcome).toMatchObject({ reactions: ['beginRelay'], isWhole: true })
     expect(['ipv6', 'relay']).toContain(outcome?.route)
   })

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Controller, Device, DeviceSession, ServerSettings } from '@tryst/client'
@@ -11,7 +12,16 @@ import { exchange } from '../site/exchange.ts'
 import { Host } from '../site/host.ts'
 import { ServiceProcess } from '../site/service-process.ts'
 import { within } from '../site/wait-until.ts'
-import { type Families, type FamilyCase, type FamilyOutcome, MACHINE, type PeerWays, RELAYS } from './families.ts'
+import {
+  type Families,
+  type FamilyCase,
+  type FamilyOutcome,
+  type FamilyReport,
+  MACHINE,
+  type PeerWays,
+  RELAYS,
+  TCP_PORTS,
+} from './families.ts'
 
 const PASSWORD = 'correct horse'
 const SESSION_BYTES = 1 << 20
@@ -59,6 +69,12 @@ class Site extends Host {
     })
   }
 
+  /** The TCP ports that somebody listens on, by address family. */
+  async openPorts(): Promise<FamilyReport['openPorts']> {
+    const [v4, v6] = await Promise.all([MACHINE.v4.server, MACHINE.v6.server].map(openPortsOf))
+    return { v4: v4 ?? [], v6: v6 ?? [] }
+  }
+
   async close(): Promise<void> {
     await this.dismissGuests()
     await Promise.all(this.#services.map((service) => service.stop()))
@@ -69,6 +85,16 @@ class Site extends Host {
     const key = readFileSync(join(this.#folder, 'id_ed25519.pub'), 'utf8').trim()
     return { host: MACHINE[family].server, key }
   }
+}
+
+async function openPortsOf(host: string): Promise<number[]> {
+  const isOpen = (port: number) =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port }, () => resolve(true))
+      socket.on('error', () => resolve(false)).once('connect', () => socket.destroy())
+    })
+  const open = await Promise.all(TCP_PORTS.map(isOpen))
+  return TCP_PORTS.filter((_, i) => open[i])
 }
 
 async function play(site: Site, { device, controller, forceRelay = false }: FamilyCase): Promise<FamilyOutcome> {
@@ -93,9 +119,10 @@ makeMachine()
 const site = new Site()
 try {
   await site.start()
+  const openPorts = await site.openPorts()
   const outcomes: FamilyOutcome[] = []
   for (const one of cases) outcomes.push(await play(site, one))
-  process.stdout.write(JSON.stringify(outcomes))
+  process.stdout.write(JSON.stringify({ openPorts, outcomes } satisfies FamilyReport))
 } finally {
   await site.close()
 }

@@ -27,6 +27,15 @@ export interface FamilyOutcome {
   readonly isWhole: boolean
 }
 
+export interface FamilyReport {
+  /** TCP ports of the servers on which somebody listens. */
+  readonly openPorts: Readonly<Record<'v4' | 'v6', readonly number[]>>
+  readonly outcomes: readonly FamilyOutcome[]
+}
+
+/** NAT test, ID server, relay, and the WebSockets of both. */
+export const TCP_PORTS = [21115, 21116, 21117, 21118, 21119] as const
+
 /** The addresses of one machine on which everybody is. */
 export const MACHINE = {
   v4: { server: '127.0.0.1', device: '127.0.0.2', controller: '127.0.0.3' },
