@@ -105,6 +105,19 @@ describe('what a controller says of its ways', () => {
   )
 })
 
+describe('a device with both address families', () => {
+  it('is reached over the one that it spoke over last', async () => {
+    const bench = await benchWithDevice()
+    const natTypeFor = async (from: typeof CONTROLLER) =>
+      (await pushed(bench, new TestConnection(from), ask()))?.punchHole?.natType
+    expect([await natTypeFor(CONTROLLER), await natTypeFor(CONTROLLER_V6)]).toEqual([ASYMMETRIC, SYMMETRIC])
+    await bench.register(ID, DEVICE_V6, { port: 7000 })
+    expect([await natTypeFor(CONTROLLER), await natTypeFor(CONTROLLER_V6)]).toEqual([SYMMETRIC, ASYMMETRIC])
+    await bench.register(ID, DEVICE, { port: 7000 })
+    expect([await natTypeFor(CONTROLLER), await natTypeFor(CONTROLLER_V6)]).toEqual([ASYMMETRIC, SYMMETRIC])
+  })
+})
+
 describe('what a device says of its ways', () => {
   it('reaches the controller with each of its answers', async () => {
     const socketAddrV6 = V6_OF_DEVICE
