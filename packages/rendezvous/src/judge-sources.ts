@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js'
+import { isPrivate } from './private-address.ts'
 
 /** Where the devices that were looked at are, and where connections came from lately. */
 export interface SourceFacts {
@@ -39,11 +39,4 @@ export function judgeSources(facts: SourceFacts): readonly string[] {
   return devices >= MANY_DEVICES
     ? [...devicesByIp.keys()].filter((ip) => devicesByIp.get(ip) === devices && isPrivate(ip))
     : []
-}
-
-const PRIVATE_RANGES: readonly string[] = ['private', 'carrierGradeNat', 'linkLocal', 'uniqueLocal']
-
-/** Loopback is not among them: who connects from there is on this machine. */
-function isPrivate(ip: string): boolean {
-  return ipaddr.isValid(ip) && PRIVATE_RANGES.includes(ipaddr.parse(ip).range())
 }

@@ -34,6 +34,16 @@ describe('the punch-hole decision', () => {
     })
   })
 
+  it('brings a relay to peers of whom one is seen at a private address', () => {
+    const relayed = { ask: 'punch', natType: SYMMETRIC, forceRelay: false, relay: 'public:21117', needsTruePort: false }
+    const device = { ip: '192.168.1.9', isWebSocket: false, isLan: false }
+    expect(decidePunchHole(facts({ device }))).toEqual(relayed)
+    const initiator = { ip: '10.0.0.7', transport: 'tcp' as const, isLan: false }
+    expect(decidePunchHole(facts({ initiator }))).toEqual(relayed)
+    // In two private networks that this server is in they may well reach each other.
+    expect(decidePunchHole(facts({ initiator, device }))).toMatchObject({ natType: ASYMMETRIC })
+  })
+
   it('hides the port where the device will not punch', () => {
     expect(decidePunchHole(facts({ natType: SYMMETRIC }))).toMatchObject({ ask: 'punch', needsTruePort: false })
   })

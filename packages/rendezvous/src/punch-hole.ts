@@ -1,4 +1,5 @@
 import { rendezvous } from '@tryst/protocol'
+import { isPrivate } from './private-address.ts'
 
 const { SYMMETRIC } = rendezvous.NatType
 
@@ -34,7 +35,13 @@ export function decidePunchHole(facts: PunchFacts): PunchDecision {
   const forceRelay = facts.alwaysUseRelay || facts.forceRelay
   // A hole in a NAT of one address family leads nowhere in the other. SYMMETRIC says so to devices of every version, and
   // leaves the way open that peers with both families have: the addresses of `socket_addr_v6`.
-  const isRelayed = forceRelay || oneInside || isIpv6(initiator.ip) !== isIpv6(device.ip)
+  // Nor can one in a network that this server is in as well meet one outside: each would be told an address of the other
+  // that means nothing where it is, or that no router on the way knows anything of.
+  const isRelayed =
+    forceRelay ||
+    oneInside ||
+    isIpv6(initiator.ip) !== isIpv6(device.ip) ||
+    isPrivate(initiator.ip) !== isPrivate(device.ip)
   const natType = isRelayed ? SYMMETRIC : facts.natType
   const relay = (facts.alwaysUseRelay || oneInside) && device.isLan ? facts.lanRelay : facts.relay
   // Few routers hairpin a packet to their own public address, so peers behind one address meet on the LAN. Over a
