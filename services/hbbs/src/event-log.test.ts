@@ -22,6 +22,28 @@ describe('the log of events', () => {
     ])
   })
 
+  it('keeps the form of a refused change of id', () => {
+    const { events, lines } = eventLog()
+    events.idChangeRefused('123456789\n', { ip: '203.0.113.7', port: 50_000 })
+    expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+      ['warn', 'Change of ID refused from 203.0.113.7:50000 for peer 123456789? - invalid uuid'],
+    ])
+  })
+
+  it('names both machines that share an identity, and what is done or to be done', () => {
+    const { events, lines } = eventLog()
+    const newcomer = { ip: '203.0.113.7', port: 50_000 }
+    events.cloneFound('123456789' as PeerId, newcomer, '198.51.100.4:1000', false)
+    events.cloneFound('123456789' as PeerId, newcomer, 'elsewhere', true)
+    expect(lines).toMatchObject([
+      {
+        ...{ level: 'warn', id: '123456789', newcomer: '203.0.113.7:50000', original: '198.51.100.4:1000' },
+        remedy: expect.stringContaining('HEAL_CLONES'),
+      },
+      { original: 'elsewhere', remedy: expect.stringContaining('draw another ID') },
+    ])
+  })
+
   it('keeps the form of a refused key, with both addresses', () => {
     const { events, lines } = eventLog()
     events.newKeyRefused('123456789' as PeerId, { ip: '203.0.113.7', port: 50_000 }, '198.51.100.4')
