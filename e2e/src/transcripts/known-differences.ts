@@ -79,10 +79,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     ),
   },
   {
-    subject: 'Peers of different address families are brought to a relay at once',
+    subject: 'Peers that cannot meet are brought to a relay at once',
     reference: 'has the device punch towards an address that it may not be able to reach',
-    ours: 'says SYMMETRIC, upon which the device brings a relay, and hands on IPv6 addresses that both may have',
-    reason: 'A hole leads nowhere in the other family, and the controller would wait for it up to 18 s.',
+    ours: 'says SYMMETRIC, upon which the device brings a relay, where one is seen at an IPv4 address and the other at an IPv6 address, or one at a private address and the other at a public one; and hands on IPv6 addresses that both may have',
+    reason:
+      'A hole leads nowhere in the other family, and a private address nowhere outside; the controller would wait for it up to 18 s.',
     explains: anyOf(
       at('register', 'registration, heartbeat from IPv6 loopback', [8], /nat_type: "SYMMETRIC"/),
       at('punch', 'IPv6 initiator, IPv4 device', [5, 8], /nat_type: "SYMMETRIC"/),
