@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, FrameDecoder, normaliseIp, ProtocolError } from '@tryst/protocol'
-import { type AcceptedStream, type Accepting, acceptStreams, type StreamOwner } from './accepted-stream.ts'
+import { acceptStreams } from './accept-streams.ts'
+import type { AcceptedStream, Accepting, StreamOwner } from './accepted-stream.ts'
 import { AwaitedHeaders, type AwaitedHeadersOptions } from './awaited-headers.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { type KeyOffers, OFFER_AFTER_MS, OFFER_CHECK_EVERY_MS, type SecureChannel, type Silent } from './key-offers.ts'

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { encodeFrame } from '@tryst/protocol'
-import { type AcceptedStream, type Accepting, acceptStreams } from '../src/accepted-stream.ts'
+import { acceptStreams } from '../src/accept-streams.ts'
+import type { AcceptedStream, Accepting } from '../src/accepted-stream.ts'
 
 const opened: (Server | Socket)[] = []
 afterEach(() => {
