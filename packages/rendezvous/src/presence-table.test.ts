@@ -277,3 +277,44 @@ describe('an address', () => {
     expect(table.hasDeviceAt('203.0.113.7', 30_000)).toBe(false)
   })
 })
+
+describe('a network', () => {
+  const ips = ['203.0.113.7', '203.0.113.8', '198.51.100.1', '2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'] as const
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('register' as const), peer: fc.nat(40), ip: fc.constantFrom(...ips) }),
+    fc.record({ kind: fc.constant('hold' as const), peer: fc.nat(40), ip: fc.constantFrom(...ips) }),
+    fc.record({ kind: fc.constant('remove' as const), peer: fc.nat(40) }),
+    fc.record({ kind: fc.constant('sweep' as const), afterMs: fc.nat(400_000) }),
+    fc.record({ kind: fc.constant('flood' as const) }),
+  )
+
+  it('has a device while one is online at its address, for IPv6 in its /64, whatever happens in whatever order', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const indexed = new PresenceTable({ sources: 'indexed' })
+        let nowMs = now
+        for (const action of steps) {
+          if (action.kind === 'register') indexed.register(id(action.peer), action.ip, 1, nowMs)
+          else if (action.kind === 'hold') indexed.hold(id(action.peer), action.ip)
+          else if (action.kind === 'remove') indexed.remove(id(action.peer))
+          else if (action.kind === 'sweep') {
+            nowMs += action.afterMs
+            indexed.sweep(nowMs, Number.POSITIVE_INFINITY, () => {})
+          } else {
+            // The table grows, and is moved together again.
+            for (let peer = 0; peer < 3_000; peer++) indexed.register(id(`flood-${peer}`), '192.0.2.1', 1, nowMs)
+            for (let peer = 0; peer < 3_000; peer++) indexed.remove(id(`flood-${peer}`))
+            indexed.sweep(nowMs, Number.POSITIVE_INFINITY, () => {})
+          }
+          const online = [...indexed.online(() => nowMs)].map(({ ip }) => ip)
+          for (const ip of ['192.0.2.1', ...ips]) {
+            const isNear = (other: string) =>
+              ip.startsWith('2001:db8::') ? other.startsWith('2001:db8::') : other === ip
+            expect(indexed.hasDeviceInNetwork(ip, nowMs)).toBe(online.some(isNear))
+          }
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
