@@ -17,8 +17,9 @@ export function answerQuestion(frame: link.Frame.$Properties, node: NodeQuestion
 
 function answerKnown(frame: link.Frame.$Properties, node: NodeQuestions): Answer | Promise<Answer> {
   if (frame.push) {
-    const { id, message } = frame.push
-    return { pushed: { outcome: encodePushOutcome(node.push(asPeerId(id ?? ''), message ?? new Uint8Array(0))) } }
+    const { id, message, attempt } = frame.push
+    const outcome = node.push(asPeerId(id ?? ''), message ?? new Uint8Array(0), attempt ?? undefined)
+    return { pushed: { outcome: encodePushOutcome(outcome) } }
   }
   if (frame.forget) {
     node.forget(asPeerId(frame.forget.id ?? ''), frame.forget.version ?? 0)

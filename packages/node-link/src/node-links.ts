@@ -82,8 +82,9 @@ export class NodeLinks {
     return this.#listener.address
   }
 
-  async push(node: LinkTarget, id: PeerId, message: Uint8Array): Promise<PushOutcome> {
-    const { pushed } = await this.#ask(node, { push: { id, message } })
+  async push(node: LinkTarget, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome> {
+    const push = attempt === undefined ? { id, message } : { id, message, attempt }
+    const { pushed } = await this.#ask(node, { push })
     return known(node, pushed?.outcome == null ? undefined : decodePushOutcome(pushed.outcome))
   }
 

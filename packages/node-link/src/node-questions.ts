@@ -20,7 +20,8 @@ export interface RecalledIdentity {
 
 /** What a node answers to the others. What throws or rejects makes the question fail there. */
 export interface NodeQuestions {
-  push(id: PeerId, message: Uint8Array): PushOutcome
+  /** @param attempt code of the controller's attempt, where it is recorded */
+  push(id: PeerId, message: Uint8Array, attempt?: number): PushOutcome
   /** Another node holds the device, under this version. */
   forget(id: PeerId, version: number): void
   /** For each id the IP that this node hears the device from. */

@@ -19,8 +19,8 @@ describe('questions between nodes', () => {
     }
     const b = await startNode({
       answers: {
-        push: (device, message) => {
-          seen.push([device, Buffer.from(message).toString()])
+        push: (device, message, attempt) => {
+          seen.push([device, Buffer.from(message).toString(), attempt])
           return device === '1' ? 'pushed' : device === '2' ? 'silent' : 'not-mine'
         },
         forget: (device, version) => seen.push([device, version]),
@@ -38,14 +38,14 @@ describe('questions between nodes', () => {
     })
     const { links } = await startNode()
     expect(await links.push(b.target, id('1'), bytes('wake'))).toBe('pushed')
-    expect(await links.push(b.target, id('2'), bytes(''))).toBe('silent')
-    expect(await links.push(b.target, id('3'), bytes(''))).toBe('not-mine')
+    expect(await links.push(b.target, id('2'), bytes(''), 0)).toBe('silent')
+    expect(await links.push(b.target, id('3'), bytes(''), 2 ** 30 - 1)).toBe('not-mine')
     const version = Date.now() * 1_000 + 1
     await links.forget(b.target, id('é'), version)
     expect(seen.splice(0)).toEqual([
-      ['1', 'wake'],
-      ['2', ''],
-      ['3', ''],
+      ['1', 'wake', undefined],
+      ['2', '', 0],
+      ['3', '', 2 ** 30 - 1],
       ['é', version],
     ])
 

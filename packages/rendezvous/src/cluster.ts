@@ -32,7 +32,8 @@ export interface LocalNode {
   forget(id: PeerId): void
   /** A claim of this node took the device from another one. */
   took(id: PeerId): void
-  push(id: PeerId, message: Uint8Array): PushOutcome
+  /** @param attempt of the controller on another node that the message is for, where it is recorded */
+  push(id: PeerId, message: Uint8Array, attempt?: number): PushOutcome
   /** True when an initiator that waits here got the answer. */
   answer(answer: DeviceAnswer): Promise<boolean>
   /** The device that a relayed session was introduced for by this node within the last minute. */
@@ -81,8 +82,12 @@ export interface Cluster {
   /** For each id the other node that holds it, undefined where none does. */
   locate(ids: readonly PeerId[]): Promise<readonly (Location | undefined)[]>
 
-  /** Sends a message to a device through the node that holds it. */
-  push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome>
+  /**
+   * Sends a message to a device through the node that holds it.
+   *
+   * @param attempt code of the controller's attempt that it is for, where it is recorded
+   */
+  push(node: NodeId, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome>
 
   /**
    * An initiator waits on this node, seen from this address: once settled, answers for it that arrive elsewhere come

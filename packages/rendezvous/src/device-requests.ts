@@ -1,3 +1,5 @@
+import type { Endpoint } from '@tryst/protocol'
+import type { Attempt, AttemptRecorder } from './attempt-recorder.ts'
 import type { Cluster, PushOutcome } from './cluster.ts'
 import type { ClientConnection, Clock } from './connection.ts'
 import type { Counters, RequestOutcome } from './counters.ts'
@@ -24,7 +26,11 @@ export interface Found {
   readonly ip: string
   /** It has no port that anybody could connect to. */
   readonly isWebSocket: boolean
-  push(message: Uint8Array): PushOutcome | Promise<PushOutcome>
+  /** The name of the connection that it is reached over; undefined: UDP, or not known. */
+  readonly via: string | undefined
+  /** Where this node hears it from. */
+  readonly at?: Endpoint
+  push(message: Uint8Array, attempt: Attempt | undefined): PushOutcome | Promise<PushOutcome>
 }
 
 export type Refusal = 'unknown_id' | 'offline'
@@ -35,6 +41,8 @@ export interface DeviceRequest {
   readonly id: PeerId
   /** Of the relayed session, where the controller named it. */
   readonly uuid: string
+  /** Undefined: it is not recorded. */
+  readonly attempt: Attempt | undefined
   refuse(refusal: Refusal): void
   /** What the device is sent; undefined: the request was refused meanwhile. */
   compose(found: Found): { readonly bytes: Uint8Array; readonly outcome: RequestOutcome } | undefined
@@ -51,6 +59,8 @@ export interface DeviceRequestsParts {
   readonly idMaxBytes: number
   /** Devices that this node holds. */
   readonly places: Pick<DevicePlaces, 'push' | 'viaOf'>
+  /** Not there: attempts are not recorded. */
+  readonly attempts?: AttemptRecorder | undefined
 }
 
 /** Brings requests to devices, on whichever node they are (docs/protocol.md, introduction). */
@@ -68,14 +78,14 @@ export class DeviceRequests {
     if (here?.online && (cluster.isAlone || nowMs - here.lastSeenMs <= HEARD_LATELY_MS)) {
       return this.#prepare(request, this.#foundHere(id, here))
     }
-    if (!this.#beginLookup(request.initiator)) return
+    if (!this.#beginLookup(request.initiator)) return this.#note(request, 'unanswered', 'too_many')
     this.#find(id, here?.online ? this.#foundHere(id, here) : undefined)
       .finally(() => this.#endLookup(request.initiator))
       .then((found) => {
         if (typeof found === 'string') request.refuse(found)
         else this.#prepare(request, found)
       })
-      .catch((error: unknown) => this.#giveUp(error))
+      .catch((error: unknown) => this.#giveUp(request, error))
   }
 
   /** False: the connection asks for too much at once. */
@@ -93,10 +103,12 @@ export class DeviceRequests {
     this.#lookups.set(initiator, (this.#lookups.get(initiator) ?? 1) - 1)
   }
 
-  #foundHere(id: PeerId, { ip }: Presence): Found {
+  #foundHere(id: PeerId, here: Presence): Found {
     const { places } = this.parts
-    const isWebSocket = isWebSocketName(places.viaOf(id) ?? '')
-    return { node: 'here', ip, isWebSocket, push: (message) => places.push(id, message) }
+    const { ip } = here
+    const via = places.viaOf(id)
+    const isWebSocket = isWebSocketName(via ?? '')
+    return { node: 'here', ip, isWebSocket, via, at: here, push: (message) => places.push(id, message) }
   }
 
   /** @param here where to turn when no other node has the device, or none can be asked */
@@ -119,7 +131,10 @@ export class DeviceRequests {
     const [location] = await cluster.locate([id])
     if (!location) return undefined
     const { node, ip, via } = location
-    return { node, ip, isWebSocket: isWebSocketName(via ?? ''), push: (message) => cluster.push(node, id, message) }
+    return {
+      ...{ node, ip, via, isWebSocket: isWebSocketName(via ?? '') },
+      push: (message, attempt) => cluster.push(node, id, message, attempt?.code),
+    }
   }
 
   /** Lets the other nodes and the relays know before the device does, whose answer may be quick. */
@@ -128,11 +143,12 @@ export class DeviceRequests {
     const { ip } = request.initiator.remote
     const known = cluster.awaitAnswers(ip)
     const ticket = tickets.issue(request.uuid, request.id, ip)
+    if (request.uuid !== '' && request.attempt) this.parts.attempts?.noteSession(request.attempt, request.uuid)
     if (!known && !ticket) return this.#push(request, found, 'first')
     // Where it can't be told, nodes and relays ask one another.
     Promise.all([known?.catch((error: unknown) => events.unavailable('request', error)), ticket])
       .then(() => this.#push(request, found, 'first'))
-      .catch((error: unknown) => this.#giveUp(error))
+      .catch((error: unknown) => this.#giveUp(request, error))
   }
 
   #push(request: DeviceRequest, found: Found, attempt: 'first' | 'last'): void {
@@ -145,21 +161,36 @@ export class DeviceRequests {
     const push = request.compose(found)
     if (!push) return
     const settle = (pushed: PushOutcome): void | Promise<void> => {
+      this.#notePush(request, found, push.outcome, pushed)
       if (pushed === 'pushed') counters.requests[push.outcome]++
       else if (pushed === 'silent') request.refuse('offline')
       else if (attempt === 'first') return this.#followUp(request, found)
       else counters.requests.node_unavailable++
     }
-    const pushed = found.push(push.bytes)
+    const pushed = found.push(push.bytes, request.attempt)
     const settled =
       typeof pushed === 'string'
         ? settle(pushed)
         : pushed.then(settle, (error: unknown) => {
             // Its node may have pushed it: silence lets the client ask again.
             counters.requests.node_unavailable++
+            this.#note(request, 'unanswered', 'node_unavailable')
             events.unavailable('request', error)
           })
-    settled?.catch((error: unknown) => this.#giveUp(error))
+    settled?.catch((error: unknown) => this.#giveUp(request, error))
+  }
+
+  #notePush({ attempt }: DeviceRequest, found: Found, outcome: RequestOutcome, pushed: PushOutcome): void {
+    const { attempts } = this.parts
+    if (!attempt || !attempts) return
+    const { at: from, via = 'udp' } = found
+    const node = found.node === 'here' ? '' : found.node
+    if (pushed === 'pushed') attempts.note(attempt, 'pushed', { what: outcome, via, node, from })
+    else attempts.note(attempt, 'not_pushed', { what: pushed, via, node, from })
+  }
+
+  #note({ attempt }: DeviceRequest, step: 'unanswered', what: RequestOutcome): void {
+    if (attempt) this.parts.attempts?.note(attempt, step, { what })
   }
 
   /** The device is not where it was found: it may have moved a moment ago. */
@@ -168,13 +199,16 @@ export class DeviceRequests {
     const here = presence.find(request.id, clock())
     const found = here?.online ? this.#foundHere(request.id, here) : await this.#findElsewhere(request.id)
     if (!found) request.refuse('offline')
-    else if (found.node === former.node) counters.requests.node_unavailable++
-    else this.#push(request, found, 'last')
+    else if (found.node === former.node) {
+      counters.requests.node_unavailable++
+      this.#note(request, 'unanswered', 'node_unavailable')
+    } else this.#push(request, found, 'last')
   }
 
   /** Silence lets the client ask again; a false "offline" would be final. */
-  #giveUp(error: unknown): void {
+  #giveUp(request: DeviceRequest, error: unknown): void {
     if (!(error instanceof StoreUnavailableError)) throw error
+    this.#note(request, 'unanswered', 'store_unavailable')
     this.parts.counters.requests.store_unavailable++
     this.parts.events.unavailable('request', error)
   }

@@ -1,4 +1,16 @@
 export { sourcePrefix } from '@tryst/protocol'
+export { formatAttemptCode, readAttemptCode } from './attempt-code.ts'
+export { type Attempt, AttemptRecorder, takePart } from './attempt-recorder.ts'
+export {
+  ATTEMPT_STEPS,
+  type AttemptStepName,
+  MAX_TRACE_PARTS,
+  RELAY_STEPS,
+  type RelayStepName,
+  type TracePart,
+  type TraceStep,
+  type TraceStore,
+} from './attempt-trace.ts'
 export { hostOf, RelayChooser, withPort } from './choose-relay.ts'
 export type { Cluster, DeviceAnswer, LocalNode, Location, PushOutcome } from './cluster.ts'
 export type { ClientConnection, Clock, DatagramPort } from './connection.ts'

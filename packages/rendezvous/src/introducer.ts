@@ -6,6 +6,8 @@ import {
   rendezvous,
 } from '@tryst/protocol'
 import { AnswerGuesses } from './answer-guesses.ts'
+import { withAttemptCode } from './attempt-code.ts'
+import type { Attempt, AttemptRecorder } from './attempt-recorder.ts'
 import type { RelayChooser } from './choose-relay.ts'
 import { withPort } from './choose-relay.ts'
 import type { Cluster, DeviceAnswer } from './cluster.ts'
@@ -59,6 +61,8 @@ export interface IntroducerParts {
   readonly events: RendezvousEvents
   readonly clock: Clock
   readonly random: RandomUint32
+  /** Not there: attempts are not recorded. */
+  readonly attempts?: AttemptRecorder | undefined
 }
 
 /** Brings controllers and devices together: punches, relays, and devices' answers (docs/protocol.md, introduction). */
@@ -91,35 +95,42 @@ export class Introducer {
 
   /** PunchHoleRequest of a controller. */
   punch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest): void {
-    const { settings, counters, events } = this.parts
+    const { settings, events } = this.parts
     // The client asks again on a new connection, and finds another node or this one after its restart.
     if (this.#draining) return initiator.close()
+    const attempt = this.parts.attempts?.begin(initiator, 'punch', request.id)
     if (!isExpectedKey(settings.expectedKey, request.licenceKey)) {
-      counters.requests.key_mismatch++
       events.keyMismatch(request.id, initiator.remote)
-      const otherFailure = keyMismatchText(settings.expectedKey ?? '')
+      this.#count(attempt, 'key_mismatch')
+      const otherFailure = withAttemptCode(keyMismatchText(settings.expectedKey ?? ''), attempt)
       return send(initiator, { punchHoleResponse: { failure: Failure.LICENSE_MISMATCH, otherFailure } })
     }
-    if (this.parts.gate.isOpen) return this.#punch(initiator, request)
-    this.#admit(initiator, request, {
+    if (this.parts.gate.isOpen) return this.#punch(initiator, request, attempt)
+    this.#admit(initiator, request, attempt, {
       refuse: (otherFailure) => send(initiator, { punchHoleResponse: { otherFailure } }),
-      proceed: () => this.#punch(initiator, request),
+      proceed: () => this.#punch(initiator, request, attempt),
     })
   }
 
-  #punch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest): void {
-    const { counters } = this.parts
+  #punch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest, attempt: Attempt | undefined): void {
     const id = request.id as PeerId
     const refuse = (refusal: Refusal) => {
-      counters.requests[refusal]++
+      this.#count(attempt, refusal)
       const failure = refusal === 'offline' ? Failure.OFFLINE : Failure.ID_NOT_EXIST
-      send(initiator, { punchHoleResponse: { failure } })
+      // The words that clients have for it themselves, so that they do afterwards what they do without the code.
+      const otherFailure = attempt && withAttemptCode(REFUSALS[refusal], attempt)
+      send(initiator, { punchHoleResponse: otherFailure === undefined ? { failure } : { failure, otherFailure } })
     }
-    const compose = (found: Found) => this.#composePunch(initiator, request, found)
-    this.parts.requests.send({ initiator, id, uuid: '', refuse, compose })
+    const compose = (found: Found) => this.#composePunch(initiator, request, found, attempt)
+    this.parts.requests.send({ initiator, id, uuid: '', refuse, compose, attempt })
   }
 
-  #composePunch(initiator: ClientConnection, request: rendezvous.PunchHoleRequest, found: Found) {
+  #composePunch(
+    initiator: ClientConnection,
+    request: rendezvous.PunchHoleRequest,
+    found: Found,
+    attempt: Attempt | undefined,
+  ) {
     const { relays, punchLog, clock } = this.parts
     const { remote, transport } = initiator
     const id = request.id as PeerId
@@ -138,7 +149,7 @@ export class Introducer {
     const needsTruePort = decision.needsTruePort && remote.port !== 0
     const byUdp = kind === 'punch' && needsTruePort && isPort(request.udpPort)
     const feedback = feedbackOf(initiator, request.token)
-    const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip, feedback })
+    const handle = this.#ask(initiator, id, { kind, needsTruePort, byUdp, deviceIp: found.ip, feedback }, attempt)
     const message: OutgoingRendezvousMessage =
       kind === 'punch'
         ? { punchHole: punchHole(request, decision, handle) }
@@ -150,46 +161,53 @@ export class Introducer {
   relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
     const { settings, events } = this.parts
     if (this.#draining) return initiator.close()
+    const attempt = this.parts.attempts?.begin(initiator, 'relay', request.id)
     // Clients name the key only towards the relay; one that is named here has to be right.
     if (request.licenceKey !== '' && !isExpectedKey(settings.expectedKey, request.licenceKey)) {
       events.keyMismatch(request.id, initiator.remote)
-      return this.#refuseRelay(initiator, 'key_mismatch', keyMismatchText(settings.expectedKey ?? ''))
+      return this.#refuseRelay(initiator, attempt, 'key_mismatch', keyMismatchText(settings.expectedKey ?? ''))
     }
-    if (this.parts.gate.isOpen) return this.#relay(initiator, request)
-    this.#admit(initiator, request, {
+    if (this.parts.gate.isOpen) return this.#relay(initiator, request, attempt)
+    this.#admit(initiator, request, attempt, {
       refuse: (refuseReason) => send(initiator, { relayResponse: { refuseReason } }),
-      proceed: () => this.#relay(initiator, request),
+      proceed: () => this.#relay(initiator, request, attempt),
     })
   }
 
-  #relay(initiator: ClientConnection, request: rendezvous.RequestRelay): void {
+  #relay(initiator: ClientConnection, request: rendezvous.RequestRelay, attempt: Attempt | undefined): void {
     const { relays } = this.parts
-    const say = (outcome: RequestOutcome, text: string) => this.#refuseRelay(initiator, outcome, text)
+    const say = (outcome: RequestOutcome, text: string) => this.#refuseRelay(initiator, attempt, outcome, text)
     const id = request.id as PeerId
-    const refuse = (refusal: Refusal) =>
-      refusal === 'offline' ? say(refusal, 'Remote desktop is offline') : say(refusal, 'ID does not exist')
+    const refuse = (refusal: Refusal) => say(refusal, REFUSALS[refusal])
     const compose = (found: Found) => {
       const feedback = feedbackOf(initiator, request.token)
       const question = { kind: 'relay', needsTruePort: false, byUdp: false, deviceIp: found.ip, feedback } as const
-      const socketAddr = this.#ask(initiator, id, question)
+      const socketAddr = this.#ask(initiator, id, question, attempt)
       const relayServer = relays.translate(request.relayServer, found.ip)
       const bytes = encodeRendezvous({ requestRelay: forwarded(request, { ...WITHHELD, socketAddr, relayServer }) })
       if (bytes.length <= MAX_FORWARDED_BYTES) return { bytes, outcome: 'relay' } as const
       say('too_long', 'The request is too long')
       return undefined
     }
-    this.parts.requests.send({ initiator, id, uuid: request.uuid, refuse, compose })
+    this.parts.requests.send({ initiator, id, uuid: request.uuid, refuse, compose, attempt })
   }
 
-  #refuseRelay(initiator: ClientConnection, outcome: RequestOutcome, refuseReason: string): void {
+  #refuseRelay(initiator: ClientConnection, attempt: Attempt | undefined, outcome: RequestOutcome, text: string): void {
+    this.#count(attempt, outcome)
+    send(initiator, { relayResponse: { refuseReason: withAttemptCode(text, attempt) } })
+  }
+
+  /** The controller is told no. */
+  #count(attempt: Attempt | undefined, outcome: RequestOutcome): void {
     this.parts.counters.requests[outcome]++
-    send(initiator, { relayResponse: { refuseReason } })
+    if (attempt) this.parts.attempts?.note(attempt, 'refused', { what: outcome })
   }
 
   /** Finds out whether this controller may ask for devices, before anything of the device is looked up. */
   #admit(
     initiator: ClientConnection,
     { id, token }: { readonly id: string; readonly token: string },
+    attempt: Attempt | undefined,
     { refuse, proceed }: { refuse(text: string): void; proceed(): void },
   ): void {
     const { gate, counters, events } = this.parts
@@ -197,14 +215,15 @@ export class Introducer {
       .decide({ initiator, token })
       .then((decision) => {
         if (decision === 'allowed') return proceed()
-        counters.requests.not_allowed++
+        this.#count(attempt, 'not_allowed')
         events.controlRefused(id, initiator.remote, decision)
-        refuse(CONTROL_REFUSALS[decision])
+        refuse(withAttemptCode(CONTROL_REFUSALS[decision], attempt))
       })
       .catch((error: unknown) => {
         // Silence lets the client ask again.
         if (!(error instanceof StoreUnavailableError)) throw error
         counters.requests.store_unavailable++
+        if (attempt) this.parts.attempts?.note(attempt, 'unanswered', { what: 'store_unavailable' })
         events.unavailable('request', error)
       })
   }
@@ -243,7 +262,7 @@ export class Introducer {
 
   /** Hands an answer to the initiator that waits for it on this node. False when none does. */
   #deliver(answer: DeviceAnswer, message: RendezvousMessage): boolean {
-    const { signed, events, counters, clock, tickets } = this.parts
+    const { signed, events, counters, clock, tickets, attempts } = this.parts
     const ask = this.waiting.match(answer, clock())
     if (!ask) return false
     if (ask === 'repeated') {
@@ -255,6 +274,7 @@ export class Introducer {
       const outgoing = this.#outgoingAnswer(answer, message, signedIdentity, ask)
       if (outgoing) send(ask.initiator, outgoing)
     }
+    if (ask.attempt && attempts) noteAnswer(attempts, ask.attempt, answer, message)
     const atHand = signed.peek(ask.id)
     // The relay has to know of the session before the controller comes to it.
     const { ip } = ask.initiator.remote
@@ -298,10 +318,28 @@ export class Introducer {
     return relayAnswer(message.relayResponse, { ...facts, relayServer: relay })
   }
 
-  #ask(initiator: ClientConnection, id: PeerId, question: Question): Uint8Array {
-    return this.waiting.ask(initiator, id, question, this.parts.clock()).handle
+  #ask(initiator: ClientConnection, id: PeerId, question: Question, attempt: Attempt | undefined): Uint8Array {
+    const ask = this.waiting.ask(initiator, id, question, this.parts.clock())
+    ask.attempt = attempt
+    return ask.handle
   }
 }
+
+/** What stock clients say themselves when they are told the code of the failure; after neither do they try again. */
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  offline: 'Remote desktop is offline',
+  unknown_id: 'ID does not exist',
+}
+
+function noteAnswer(attempts: AttemptRecorder, attempt: Attempt, answer: DeviceAnswer, message: RendezvousMessage) {
+  const { relayServer } = message.punchHoleSent ?? message.localAddr ?? message.relayResponse ?? NO_RELAY
+  attempt.isAnswered = true
+  attempts.note(attempt, 'answered', { what: answer.kind, from: answer.from, relay: relayServer })
+  const uuid = message.relayResponse?.uuid
+  if (uuid) attempts.noteSession(attempt, uuid)
+}
+
+const NO_RELAY = { relayServer: '' }
 
 /**
  * Controllers that are signed in tell the server how long a session lives, where it asks for that: those that can, over

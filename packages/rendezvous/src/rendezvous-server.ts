@@ -10,9 +10,10 @@ import {
   type Signer,
 } from '@tryst/protocol'
 import { Admissions } from './admissions.ts'
+import type { AttemptRecorder } from './attempt-recorder.ts'
 import { RelayChooser } from './choose-relay.ts'
 import { Clones } from './clones.ts'
-import type { Cluster, DeviceAnswer } from './cluster.ts'
+import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
 import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
 import type { ControlAccounts } from './control-access.ts'
@@ -56,6 +57,8 @@ export interface RendezvousPorts {
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
+  /** Not there: attempts are not recorded, and refusals name no code. */
+  readonly attempts?: AttemptRecorder | undefined
   /** Not there: this server has no API. */
   readonly httpProxy?: HttpProxy | undefined
   /** Undefined where the server has no secret key: nothing is signed. */
@@ -166,6 +169,7 @@ export class RendezvousServer {
       ...{ identities, cluster, presence, tickets, counters, events, clock },
       idMaxBytes: limits.idMaxBytes,
       places,
+      attempts: ports.attempts,
     })
     this.#udpNatTest = new UdpNatTest({
       ...{ cluster, presence, counters, clock },
@@ -175,6 +179,7 @@ export class RendezvousServer {
       ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
       gate: this.#gate,
       punchLog: this.#punchLog,
+      attempts: ports.attempts,
     })
   }
 
@@ -189,7 +194,7 @@ export class RendezvousServer {
         this.#places.forget(id)
       },
       took: (id) => this.#clones.tookFromElsewhere(id),
-      push: (id, message) => this.#places.push(id, message),
+      push: (id, message, attempt) => this.#pushForOther(id, message, attempt),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
       ticketFor: (uuid) => this.#tickets.find(uuid),
       dismiss: (id) => this.dismiss(id),
@@ -330,6 +335,7 @@ export class RendezvousServer {
   /** The connection has ended: nobody waits on it any more, and the device that was reached over it is gone. */
   onClose(connection: ClientConnection): void {
     this.introducer.waiting.drop(connection)
+    this.ports.attempts?.closed(connection)
     this.#places.closed(connection)
   }
 
@@ -344,6 +350,17 @@ export class RendezvousServer {
       replaceRelays,
     }
     return runConsoleCommand(line, subjects, this.ports.clock())
+  }
+
+  /** A controller on another node asks for a device here. */
+  #pushForOther(id: PeerId, message: Uint8Array, attempt: number | undefined): PushOutcome {
+    const pushed = this.#places.push(id, message)
+    if (attempt !== undefined) {
+      const via = this.#places.viaOf(id) ?? 'udp'
+      const at = this.presence.find(id, this.ports.clock())
+      this.ports.attempts?.passedOn(attempt, id, { what: pushed, via, from: at })
+    }
+    return pushed
   }
 
   /** RegisterPk over a connection, which stays open: the device is online as long as it does. */

@@ -1,4 +1,5 @@
 import { type Endpoint, mangleAddress, unmangleAddress } from '@tryst/protocol'
+import type { Attempt } from './attempt-recorder.ts'
 import type { DeviceAnswer } from './cluster.ts'
 import type { ClientConnection } from './connection.ts'
 import type { PeerId } from './peer-identity.ts'
@@ -24,6 +25,8 @@ export interface Ask {
   readonly feedback: number
   /** Whether the device was asked to punch by UDP, and has not answered by UDP since. */
   udp: 'not-asked' | 'awaited' | 'answered'
+  /** Undefined: it is not recorded. */
+  attempt: Attempt | undefined
 }
 
 /** What the device is asked, by whom and where. */
@@ -131,6 +134,7 @@ export class WaitingInitiators {
       isAnswered: false,
       feedback,
       udp,
+      attempt: undefined,
     }
     const slot: Slot = { ask }
     asks.push(slot)

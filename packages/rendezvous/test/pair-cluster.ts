@@ -33,8 +33,8 @@ export class PairCluster implements Cluster {
     })
   }
 
-  async push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome> {
-    return this.#nodes.get(node)?.push(id, message) ?? 'not-mine'
+  async push(node: NodeId, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome> {
+    return this.#nodes.get(node)?.push(id, message, attempt) ?? 'not-mine'
   }
 
   awaitAnswers(): undefined {

@@ -23,8 +23,8 @@ export class NodeAnswers implements LinkAnswers {
   /** What this node remembers of devices, whether or not it takes part. */
   recall: LinkAnswers['recall'] = () => undefined
 
-  push(id: PeerId, message: Uint8Array): PushOutcome {
-    return this.#sources?.local?.push(id, message) ?? 'not-mine'
+  push(id: PeerId, message: Uint8Array, attempt?: number): PushOutcome {
+    return this.#sources?.local?.push(id, message, attempt) ?? 'not-mine'
   }
 
   forget(id: PeerId, version: number): void {

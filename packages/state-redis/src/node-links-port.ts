@@ -16,7 +16,8 @@ export interface LinkTarget {
  * nothing is then known of what it did.
  */
 export interface NodeLinksPort {
-  push(node: LinkTarget, id: PeerId, message: Uint8Array): Promise<PushOutcome>
+  /** @param attempt code of the controller's attempt, where it is recorded */
+  push(node: LinkTarget, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome>
   /**
    * The asking node holds the device.
    *
@@ -40,7 +41,7 @@ export interface NodeLinksPort {
 
 /** What a node answers to the same questions. */
 export interface LinkAnswers {
-  push(id: PeerId, message: Uint8Array): PushOutcome
+  push(id: PeerId, message: Uint8Array, attempt?: number): PushOutcome
   forget(id: PeerId, version: number): void
   holds(ids: readonly PeerId[]): readonly (string | undefined)[]
   answer(answer: DeviceAnswer): Promise<boolean>

@@ -156,11 +156,11 @@ export class RedisCluster implements Cluster {
     return places
   }
 
-  async push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome> {
+  async push(node: NodeId, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome> {
     const known = await this.#node.find(node)
     if (!known || known.isLeaving) return 'not-mine'
     try {
-      return await this.#others.ask(known, (links, target) => links.push(target, id, message))
+      return await this.#others.ask(known, (links, target) => links.push(target, id, message, attempt))
     } catch (error) {
       throw unanswered(known, error)
     }

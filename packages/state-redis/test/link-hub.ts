@@ -28,7 +28,8 @@ export class LinkHub {
       return answer(answers)
     }
     return {
-      push: (target, id, message) => ask(target, 'push', (answers) => answers.push(id, message)),
+      push: (target, id, message, attempt) =>
+        ask(target, 'push', (answers) => answers.push(id, message, attempt)),
       forget: (target, id, version) => ask(target, 'forget', (answers) => answers.forget(id, version)),
       holds: (target, ids) => ask(target, 'holds', (answers) => answers.holds(ids)),
       answer: (target, deviceAnswer) => ask(target, 'answer', (answers) => answers.answer(deviceAnswer)),

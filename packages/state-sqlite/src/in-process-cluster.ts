@@ -56,8 +56,8 @@ export class InProcessCluster implements Cluster {
     return ids.map((id) => this.#locateOne(id))
   }
 
-  async push(node: NodeId, id: PeerId, message: Uint8Array): Promise<PushOutcome> {
-    return this.#hub.node(node)?.push(id, message) ?? 'not-mine'
+  async push(node: NodeId, id: PeerId, message: Uint8Array, attempt?: number): Promise<PushOutcome> {
+    return this.#hub.node(node)?.push(id, message, attempt) ?? 'not-mine'
   }
 
   awaitAnswers(): undefined {
