@@ -12,9 +12,9 @@ import {
 import { GroupCommit, type IdentityWrite } from './group-commit.ts'
 import { newGuid } from './guid.ts'
 import { IdentityMemory } from './identity-memory.ts'
+import { IdentityMoves } from './identity-moves.ts'
 import { IdentityReads } from './identity-reads.ts'
 import { asFound, equalBytes, type IdentityRecord, isGivenUp, readIdentity } from './identity-record.ts'
-import { completeMove, renameInOneStep, renameInSteps, type WriteIdentity } from './identity-renaming.ts'
 import {
   CREATE_IDENTITIES,
   REMOVE_IDENTITIES,
@@ -26,7 +26,6 @@ import { IdentityWriteBack } from './identity-write-back.ts'
 import type { RecalledIdentity } from './node-links-port.ts'
 import { RedisConnection, type RedisEvent } from './redis-connection.ts'
 import type { RedisReply } from './redis-lane.ts'
-import { ABANDON_MOVES } from './rename-scripts.ts'
 
 export interface RedisIdentityStoreOptions {
   /** Identities that are remembered at most; the ones longest not seen go first. */
@@ -46,10 +45,6 @@ export interface RedisIdentityEvents {
 /** Others may not have written back yet what they know. */
 const UNCERTAIN_AFTER_LOSS_MS = 20_000
 const LONGEST_CLOSE_MS = 2_000
-/** A change of id takes no longer than that. */
-const LONGEST_MOVE_MS = 5_000
-/** Where a change of id was not completed by whoever began it. */
-const HOLD_OF_FOUND_MOVE_MS = 3_600_000
 const SILENT: RedisIdentityEvents = { contradicted: () => {}, restored: () => {} }
 
 /**
@@ -64,6 +59,7 @@ export class RedisIdentityStore implements IdentityStore {
   readonly #reads: IdentityReads
   readonly #memory: IdentityMemory
   readonly #writeBack: IdentityWriteBack
+  readonly #moves: IdentityMoves
   readonly #events: RedisIdentityEvents
   readonly #recallElsewhere: NonNullable<RedisIdentityStoreOptions['askOthers']>
   /** The last write of an id that is under way. */
@@ -86,6 +82,11 @@ export class RedisIdentityStore implements IdentityStore {
       contradicted: (id) => void this.find(id).catch(() => {}),
       // Reads what stands now instead.
       renamed: (id) => void this.find(id).catch(() => {}),
+    })
+    this.#moves = new IdentityMoves({
+      connection,
+      read: (id) => this.#read(id),
+      write: (id, write) => this.#write(id, write),
     })
     const listen = (event: RedisEvent) => this.#redisChanged(event)
     this.#stopListening = [connection.onChange(listen), writing.onChange(listen)]
@@ -170,18 +171,7 @@ export class RedisIdentityStore implements IdentityStore {
     const found = await this.find(from)
     if (!found || !equalBytes(found.uuid, own.uuid)) return 'not-its-own'
     if (from === to) return found.movedTo ? 'not-its-own' : 'renamed'
-    const write: WriteIdentity = (id, change) => this.#write(id, change)
-    const isCluster = this.#connection.settings.cluster.length > 0
-    const stored = isCluster ? await this.#read(from) : undefined
-    if (isCluster && !stored) throw new StoreUnavailableError(`Redis does not have ${from}`)
-    const isUnderWay = stored?.moved !== undefined && stored.moved.untilMs === undefined
-    if (found.movedTo && !(isUnderWay && found.movedTo === to)) {
-      const successor = found.movedTo === to ? await this.#read(to) : undefined
-      return successor && !successor.moved && equalBytes(successor.uuid, own.uuid) ? 'renamed' : 'not-its-own'
-    }
-    const { outcome, before, after } = stored
-      ? await renameInSteps(own, stored, write)
-      : await renameInOneStep(own, write, (id) => this.#connection.keys.peer(id))
+    const { outcome, before, after } = await this.#moves.rename(own, found)
     if (outcome !== 'renamed') return outcome
     if (before) this.#memory.set(from, before)
     if (after) this.#memory.set(to, after)
@@ -290,20 +280,9 @@ export class RedisIdentityStore implements IdentityStore {
     return readIdentity(await this.#reads.read(this.#connection.keys.peer(id)))
   }
 
-  /** Completes or takes back a change of id that somebody began and did not end. */
   async #readSettled(id: PeerId): Promise<IdentityRecord | undefined> {
     const stored = await this.#read(id)
-    if (!stored?.moved || stored.moved.untilMs !== undefined) return stored
-    const { to } = stored.moved
-    const successor = await this.#read(to)
-    const isYoung = this.#connection.nowMs() - stored.version / 1_000 < LONGEST_MOVE_MS
-    // It may be under way, and is judged again if not.
-    if (successor?.isReserved || (successor?.moved && isYoung)) return stored
-    const write: WriteIdentity = (at, change) => this.#commit.write({ ...change, key: this.#writing.keys.peer(at) })
-    if (successor && !successor.moved && equalBytes(successor.uuid, stored.uuid))
-      return (await completeMove(id, to, HOLD_OF_FOUND_MOVE_MS, write)) ?? this.#read(id)
-    const abandon = { script: ABANDON_MOVES, args: [to], needsReplica: false, undo: () => undefined }
-    return readIdentity(await write(id, abandon))
+    return stored && this.#moves.settle(id, stored)
   }
 
   /** Nobody has the id although something stands there: a device gave it up some time ago. */
