@@ -6,7 +6,7 @@ import { type Registration, sameBytes } from './register-pk.ts'
 
 export interface HeldIdsParts {
   readonly identities: IdentityStore
-  readonly admissions: Pick<Admissions, 'renamed'>
+  readonly admissions: Pick<Admissions, 'isOpen' | 'renamed'>
   readonly events: RendezvousEvents
   /** How long an id is held that a device gives up. */
   readonly holdMs: number
@@ -23,7 +23,7 @@ export class HeldIds {
    * lost, or somebody else asked for it): then the change is taken back. Or it is another machine with the same image,
    * and the other one is online: then each keeps its own.
    *
-   * @returns what stands at the id now
+   * @returns what stands at the id now; undefined: it is a new device to the operator, who has to be asked
    */
   async takeBack(held: FoundIdentity & { readonly movedTo: PeerId }): Promise<FoundIdentity | undefined> {
     const { identities, admissions, events, holdMs, isOnline } = this.parts
@@ -31,6 +31,8 @@ export class HeldIds {
     const isTakenBack =
       !(await isOnline(movedTo)) && (await identities.rename({ from: movedTo, to: id, uuid, holdMs })) === 'renamed'
     if (isTakenBack) admissions.renamed(movedTo, id)
+    // Two ids for one device: whoever has approved one has not approved the other.
+    else if (!admissions.isOpen) return undefined
     else await identities.create({ id, uuid, publicKey, ip })
     events.idTakenBack(id, movedTo)
     return identities.find(id)

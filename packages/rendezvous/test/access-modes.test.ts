@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { rendezvous } from '@tryst/protocol'
 import type { AccessMode } from '../src/device-access.ts'
 import type { PeerId } from '../src/peer-identity.ts'
-import { TestBench } from './test-bench.ts'
+import { TestBench, TestConnection } from './test-bench.ts'
 
 const { OK, NOT_DEPLOYED, UUID_MISMATCH, SERVER_ERROR, TOO_FREQUENT } = rendezvous.RegisterPkResponse.Result
 
@@ -71,6 +71,35 @@ describe('where devices wait for the operator', () => {
     it.access.failing = true
     expect(await it.register(laptop, home)).toBe(SERVER_ERROR)
     expect(it.identities.rows.size).toBe(0)
+  })
+})
+
+describe('a device that has taken another id where the server is closed', () => {
+  it('does not get the old one besides', async () => {
+    const { bench } = await registered('approve')
+    await decideAll(bench, 'approved')
+    await bench.register(laptop, home)
+    const uuid = new TextEncoder().encode(`uuid-${laptop}`)
+    const [changed] = await bench.message(new TestConnection({ ip: home, port: 9 }), {
+      registerPk: { oldId: laptop, id: 'reception', uuid },
+    })
+    expect(changed?.registerPkResponse?.result).toBe(OK)
+    expect(await bench.register('reception', home, { uuid: `uuid-${laptop}` })).toBe(OK)
+    expect(await bench.register(laptop, home)).toBe(NOT_DEPLOYED)
+    expect(await bench.access.listed()).toMatchObject([{ id: laptop, state: 'pending' }])
+    expect(bench.server.presence.find(laptop, bench.nowMs)).toBeUndefined()
+  })
+
+  it('may have it back instead', async () => {
+    const { bench } = await registered('approve')
+    await decideAll(bench, 'approved')
+    await bench.register(laptop, home)
+    const uuid = new TextEncoder().encode(`uuid-${laptop}`)
+    await bench.message(new TestConnection({ ip: home, port: 9 }), {
+      registerPk: { oldId: laptop, id: 'reception', uuid },
+    })
+    expect(await bench.register(laptop, home)).toBe(OK)
+    expect(await bench.register('reception', home, { uuid: `uuid-${laptop}` })).not.toBe(OK)
   })
 })
 
