@@ -91,10 +91,13 @@ export class UdpDevice {
   readonly uuid: Uint8Array
   publicKey: Uint8Array
 
+  /** @param localAddress of loopback, where it is to be seen from another one */
   constructor(
     public id: string,
     value = 1,
+    localAddress = HOST,
   ) {
+    this.#socket.bind(0, localAddress)
     this.uuid = new Uint8Array(36).fill(value)
     this.publicKey = new Uint8Array(32).fill(value)
   }
