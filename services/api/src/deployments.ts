@@ -1,10 +1,4 @@
-import {
-  AdminClient,
-  type Administration,
-  AdministrationError,
-  DeviceAdministration,
-  NoServerError,
-} from '@tryst/device-admin'
+import type { Administration } from '@tryst/device-admin'
 import { type ApiConfig, type Logger, redisPlace } from '@tryst/service'
 import type { Deployments } from './ports.ts'
 
@@ -30,7 +24,7 @@ type DeploymentConfig = Pick<
 
 /**
  * Registers devices that deploy themselves: by way of the ID server whose admin socket lies here, else in the Redis that
- * the ID servers share. Nothing of either is looked for before the first device comes.
+ * the ID servers share. Nothing of either is looked for, or loaded, before the first device comes.
  */
 export class StateDeployments implements Deployments {
   #redis: Promise<Administration> | undefined
@@ -41,6 +35,7 @@ export class StateDeployments implements Deployments {
   ) {}
 
   deploy: Deployments['deploy'] = async (request) => {
+    const { AdministrationError, NoServerError } = await import('@tryst/device-admin')
     try {
       return await this.#deploy(request)
     } catch (error) {
@@ -57,6 +52,7 @@ export class StateDeployments implements Deployments {
 
   async #deploy(request: Parameters<Deployments['deploy']>[0]) {
     const { adminSocket, accessMode } = this.config
+    const { AdminClient, NoServerError } = await import('@tryst/device-admin')
     try {
       if (adminSocket !== 'none') return await new AdminClient(adminSocket).deploy(request)
     } catch (error) {
@@ -77,6 +73,7 @@ export class StateDeployments implements Deployments {
 }
 
 async function openRedis(config: DeploymentConfig): Promise<Administration> {
+  const { AdministrationError, DeviceAdministration, NoServerError } = await import('@tryst/device-admin')
   const { redisSettings } = await import('@tryst/shared-node')
   const { RedisAccessStore, RedisConnection, RedisIdentityStore } = await import('@tryst/state-redis')
   const settings = redisSettings({ ...config, nodeLeaseMs: NODE_LEASE_MS })
