@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { PeerId } from '@tryst/rendezvous'
-import { identityStoreContract } from '@tryst/rendezvous/contract'
-import { RedisConnection, type RedisEvent, RedisIdentityStore } from '../src/index.ts'
+import { accessStoreContract, identityStoreContract } from '@tryst/rendezvous/contract'
+import { RedisAccessStore, RedisConnection, type RedisEvent, RedisIdentityStore } from '../src/index.ts'
 import { device } from './devices.ts'
 import { type ClusterServers, startRedisCluster } from './redis-cluster-servers.ts'
 import { redisSettings } from './redis-fixture.ts'
@@ -21,6 +21,12 @@ suite(name, () => {
   })
 
   afterAll(() => servers.stop())
+
+  accessStoreContract('RedisAccessStore', async () => {
+    const settings = redisSettings('redis://', { cluster: servers.addresses, prefix: `test-${prefixes++}:` })
+    const connection = await RedisConnection.open(settings)
+    return { open: async () => new RedisAccessStore(connection), dispose: async () => connection.close() }
+  })
 
   identityStoreContract('RedisIdentityStore', async () => {
     const settings = redisSettings('redis://', { cluster: servers.addresses, prefix: `test-${prefixes++}:` })
