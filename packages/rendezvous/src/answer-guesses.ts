@@ -20,6 +20,9 @@ interface Window {
 export class AnswerGuesses {
   readonly #wrong = boundedTable<Window>(MAX_SOURCES)
 
+  /** @param isHidden whether somebody at this address may be anybody: then one must not be blamed for all */
+  constructor(private readonly isHidden: (ip: string) => boolean) {}
+
   /** Whether an answer may be looked at. */
   admit(answer: DeviceAnswer, nowMs: number): boolean {
     if (!isShortSecret(answer)) return true
@@ -29,7 +32,7 @@ export class AnswerGuesses {
 
   /** Nobody waits for the answer. */
   missed(answer: DeviceAnswer, nowMs: number): void {
-    if (!isShortSecret(answer)) return
+    if (!isShortSecret(answer) || this.isHidden(answer.from.ip)) return
     const source = sourcePrefix(answer.from.ip)
     const window = this.#wrong.get(source)
     if (window && nowMs - window.startMs < WINDOW_MS) window.count++

@@ -56,6 +56,8 @@ export interface IntroducerParts {
   readonly relays: RelayChooser
   readonly tickets: IssuedTickets
   readonly gate: ControlGate
+  /** Whether somebody at this address may be anybody. */
+  readonly isHidden: (ip: string) => boolean
   readonly punchLog: PunchLog
   readonly counters: Counters
   readonly events: RendezvousEvents
@@ -71,7 +73,7 @@ export class Introducer {
   /** Switched by the console. */
   alwaysUseRelay: boolean
   #draining = false
-  readonly #guesses = new AnswerGuesses()
+  readonly #guesses: AnswerGuesses
   readonly #forwardedDatagrams = new UnprovenAnswers(FORWARDED_DATAGRAMS_PER_ADDRESS)
   readonly #isLan: (ip: string) => boolean
   readonly #lanRelay: string | undefined
@@ -79,6 +81,7 @@ export class Introducer {
   constructor(private readonly parts: IntroducerParts) {
     const { settings, random } = parts
     this.waiting = new WaitingInitiators(random)
+    this.#guesses = new AnswerGuesses(parts.isHidden)
     this.alwaysUseRelay = settings.alwaysUseRelay
     this.#isLan = lanMatcher(settings.lan?.cidr)
     this.#lanRelay = settings.lan && withPort(settings.lan.localIp, settings.relayPort)

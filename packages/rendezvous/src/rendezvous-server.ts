@@ -178,6 +178,7 @@ export class RendezvousServer {
     this.introducer = new Introducer({
       ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
       gate: this.#gate,
+      isHidden: (ip) => sources.isHidden(ip),
       punchLog: this.#punchLog,
       attempts: ports.attempts,
     })
