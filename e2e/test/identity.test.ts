@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
-import { type Controller, createDeviceIdentity, Device, type DeviceIdentity } from '@tryst/client'
+import { type Controller, createDeviceIdentity, Device, type DeviceIdentity, type ServerSettings } from '@tryst/client'
 import { rendezvous } from '@tryst/protocol'
 import { Cluster } from '../src/cluster/cluster.ts'
 import { NO_REDIS } from '../src/cluster/redis-process.ts'
@@ -17,6 +17,8 @@ const PASSWORD = 'correct horse'
 const NEXT_REGISTRATION_MS = 25_000
 /** Machines are seldom switched on at the same moment. */
 const BETWEEN_STARTS_MS = 5_000
+
+const shared = NO_REDIS === undefined ? it : it.skip
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -62,7 +64,6 @@ describe('a device whose user wants another id', () => {
     expect(await (await site.device()).changeId('front-desk')).toBe('notSupported')
   })
 
-  const shared = NO_REDIS === undefined ? it : it.skip
   shared(`is reached under it from another node on the same Redis${NO_REDIS ? ` (${NO_REDIS})` : ''}`, async () => {
     const cluster = await Cluster.start()
     closers.push(() => cluster.close())
@@ -102,24 +103,46 @@ const describeMachines = ownAddress === undefined ? describe.skip : describe
 const whySkipped = ownAddress === undefined ? ' (skipped: this machine has no IPv4 address but loopback)' : ''
 
 describeMachines(`two machines of one image${whySkipped}`, () => {
-  it('each have an id of their own within two minutes with HEAL_CLONES, and the first one keeps its own', async () => {
-    const site = await Site.start({ programs: ['hbbs'], hbbs: { env: { HEAL_CLONES: 'Y' } } })
-    closers.push(() => site.close())
-    const server = { ...site.server, host: ownAddress ?? '' }
+  async function expectIdsOfTheirOwn(
+    host: Site | Cluster,
+    servers: readonly [ServerSettings, ServerSettings],
+    controller: Controller,
+    log: () => string,
+  ): Promise<void> {
     const identity = createDeviceIdentity()
-    const machine = async () => {
-      const device = site.guest(new Device({ server, natType: 'asymmetric', identity }))
+    const machine = async (server: ServerSettings) => {
+      const device = new Device({ server: { ...server, host: ownAddress ?? '' }, natType: 'asymmetric', identity })
+      host.guest(device)
       await device.start()
       return device.online()
     }
-    const original = await machine()
+    const original = await machine(servers[0])
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_STARTS_MS))
-    const newcomer = await machine()
+    const newcomer = await machine(servers[1])
     await waitUntil('the newcomer has drawn another id', () => newcomer.id !== identity.id, 120_000)
-    const controller = site.controller()
     for (const { id } of [original, newcomer])
       await waitUntil(`${id} is online`, async () => (await isOnline(controller, id)) === true, NEXT_REGISTRATION_MS)
     expect(original.id).toBe(identity.id)
-    expect(site.hbbs.output).toContain('two machines share one ID, uuid and key')
+    expect(log()).toContain('two machines share one ID, uuid and key')
+  }
+
+  const env = { HEAL_CLONES: 'Y' }
+
+  it('each have an id of their own within two minutes with HEAL_CLONES, and the first one keeps its own', async () => {
+    const site = await Site.start({ programs: ['hbbs'], hbbs: { env } })
+    closers.push(() => site.close())
+    await expectIdsOfTheirOwn(site, [site.server, site.server], site.controller(), () => site.hbbs.output)
   }, 200_000)
+
+  shared(
+    'do so where each registers with another node on the same Redis',
+    async () => {
+      const cluster = await Cluster.start({ env, hbbr: 0 })
+      closers.push(() => cluster.close())
+      const servers = [cluster.server(0), cluster.server(1)] as const
+      const log = () => cluster.node('hbbs', 1).process.output
+      await expectIdsOfTheirOwn(cluster, servers, cluster.controller(0), log)
+    },
+    200_000,
+  )
 })
