@@ -1,11 +1,10 @@
 import { type Endpoint, formatEndpoint } from '@tryst/protocol'
+import { AttemptBudget } from './attempt-budget.ts'
 import { ATTEMPT_CODE_MASK, formatAttemptCode } from './attempt-code.ts'
 import type { AttemptStepName, TracePart, TraceStep } from './attempt-trace.ts'
 import type { ClientConnection, Clock } from './connection.ts'
 
-/** Attempts that are recorded between two `take`, which is a second; the others are counted. */
-const MAX_BEGUN = 200
-/** Attempts with something new between two `take`. */
+/** Attempts with something new between two `take`, which is a second. */
 const MAX_CHANGED = 1_000
 /** Steps of one attempt between two `take`. */
 const MAX_STEPS = 16
@@ -53,10 +52,12 @@ type Attempting = ClientConnection & { [ATTEMPT]?: Attempt | undefined }
 export class AttemptRecorder {
   /** Attempts that were recorded, and those that were too many. */
   readonly counts = { recorded: 0, left_out: 0 }
-  #begun = 0
+  readonly #budget: AttemptBudget
   #changed: Attempt[] = []
 
-  constructor(private readonly parts: { readonly clock: Clock; readonly random: () => number }) {}
+  constructor(private readonly parts: { readonly clock: Clock; readonly random: () => number }) {
+    this.#budget = new AttemptBudget(parts.clock)
+  }
 
   /** A controller asks for a device. Undefined: this attempt is not recorded, and has no code. */
   begin(connection: Attempting, kind: 'punch' | 'relay', id: string): Attempt | undefined {
@@ -65,7 +66,7 @@ export class AttemptRecorder {
       this.note(before, 'asked_again')
       return before
     }
-    if (!this.#admit()) return undefined
+    if (!this.#admit(connection.remote.ip)) return undefined
     const asked = { kind, from: connection.remote, over: connection.transport }
     const attempt = newAttempt(this.parts.random() & ATTEMPT_CODE_MASK, id, asked)
     connection[ATTEMPT] = attempt
@@ -91,7 +92,7 @@ export class AttemptRecorder {
 
   /** This node tells a device something for a controller on another node. */
   passedOn(code: number, id: string, details: NoteDetails): void {
-    if (this.#admit()) this.note(newAttempt(code & ATTEMPT_CODE_MASK, id, undefined), 'passed_on', details)
+    if (this.#admit(undefined)) this.note(newAttempt(code & ATTEMPT_CODE_MASK, id, undefined), 'passed_on', details)
   }
 
   /** The connection has ended. */
@@ -106,23 +107,26 @@ export class AttemptRecorder {
   take(): readonly Attempt[] {
     const changed = this.#changed
     this.#changed = []
-    this.#begun = 0
+    this.#budget.nextTurn()
     return changed
   }
 
-  #admit(): boolean {
-    if (this.#begun >= MAX_BEGUN) {
-      this.counts.left_out++
-      return false
-    }
-    this.#begun++
-    this.counts.recorded++
-    return true
+  #admit(ip: string | undefined): boolean {
+    const isAdmitted = this.#budget.admit(ip)
+    this.counts[isAdmitted ? 'recorded' : 'left_out']++
+    return isAdmitted
   }
 }
 
+export interface PartSurroundings {
+  /** What the operator calls this node. */
+  readonly node: string
+  /** The same of another node, where it is known. */
+  readonly nameOf?: (node: string) => string | undefined
+}
+
 /** What is written down of an attempt, which begins to be noted anew with it. */
-export function takePart(attempt: Attempt, node: string): TracePart {
+export function takePart(attempt: Attempt, { node, nameOf = () => undefined }: PartSurroundings): TracePart {
   const { notes, asked, session } = attempt
   attempt.notes = []
   return {
@@ -133,7 +137,7 @@ export function takePart(attempt: Attempt, node: string): TracePart {
     id: printable(attempt.id),
     ...(session !== '' && { session: printable(session) }),
     ...(asked && { asked: { kind: asked.kind, from: formatEndpoint(asked.from), over: asked.over } }),
-    steps: notes.map(stepOf),
+    steps: notes.map((note) => stepOf(note, nameOf)),
   }
 }
 
@@ -141,11 +145,18 @@ function newAttempt(code: number, id: string, asked: Attempt['asked']): Attempt 
   return { code, id, asked, session: '', isAnswered: false, notes: [] }
 }
 
-const stepOf = ({ atMs, step, what, via, node, from, relay }: Note): TraceStep => ({
+/** Why nobody was told of the controller, or the controller nothing; undefined: they were. */
+export const noteworthyStep = (steps: readonly TraceStep[]): TraceStep | undefined =>
+  steps.find(({ step }) => step === 'refused' || step === 'unanswered')
+
+const stepOf = (
+  { atMs, step, what, via, node, from, relay }: Note,
+  nameOf: (node: string) => string | undefined,
+): TraceStep => ({
   ...{ atMs, step },
   ...(what !== '' && { what }),
   ...(via !== '' && { over: transportOf(via) }),
-  ...(node !== '' && { node }),
+  ...(node !== '' && { node: nameOf(node) ?? node }),
   ...(from && { address: from.port === 0 ? from.ip : formatEndpoint(from) }),
   ...(relay !== '' && { relay: printable(relay) }),
 })

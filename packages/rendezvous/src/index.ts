@@ -1,6 +1,7 @@
 export { sourcePrefix } from '@tryst/protocol'
+export { AttemptBudget } from './attempt-budget.ts'
 export { formatAttemptCode, readAttemptCode } from './attempt-code.ts'
-export { type Attempt, AttemptRecorder, takePart } from './attempt-recorder.ts'
+export { type Attempt, AttemptRecorder, noteworthyStep, type PartSurroundings, takePart } from './attempt-recorder.ts'
 export {
   ATTEMPT_STEPS,
   type AttemptStepName,

@@ -20,7 +20,7 @@ function recordingBench(nodes = new Map<NodeId, LocalNode>(), name = 'a', settin
   const attempts = new AttemptRecorder({ clock: () => bench.nowMs, random: () => ++drawn })
   const cluster = new PairCluster(name, nodes)
   const bench = new TestBench(settings, { attempts, cluster })
-  return { bench, attempts, parts: () => attempts.take().map((attempt) => takePart(attempt, name)) }
+  return { bench, attempts, parts: () => attempts.take().map((attempt) => takePart(attempt, { node: name })) }
 }
 
 const stepsOf = ({ steps }: TracePart) => steps.map(({ atMs: _, ...step }) => step)
@@ -31,7 +31,7 @@ describe('the record of an attempt', () => {
     await bench.register(ID, DEVICE, { port: 7000 })
     const a = new TestConnection(CONTROLLER)
     await bench.message(a, punch())
-    const socketAddr = bench.sent.at(-1)?.message.punchHole?.socketAddr
+    const socketAddr = bench.sent.at(-1)?.message.punchHole?.socketAddr ?? new Uint8Array()
     bench.passTime(40)
     const response = { socketAddr, id: ID, uuid: 'session-1', relayServer: 'r:1', version: '1.4.9' }
     await bench.message(new TestConnection({ ip: DEVICE, port: 6001 }), { relayResponse: response })
@@ -96,7 +96,14 @@ describe('the record of an attempt', () => {
     expect(codes).toBe(200)
     expect(parts()).toHaveLength(200)
     expect(attempts.counts).toEqual({ recorded: 200, left_out: 100 })
-    const again = new TestConnection(CONTROLLER)
+    bench.passTime(60_000)
+    const counts: number[] = []
+    for (let second = 0; second < 5; second++) {
+      for (let times = 0; times < 200; times++) await bench.message(new TestConnection(CONTROLLER), punch())
+      counts.push(parts().length)
+    }
+    expect(counts).toEqual([200, 200, 200, 0, 0])
+    const again = new TestConnection({ ip: '203.0.113.8', port: 1 })
     for (let times = 0; times < 100; times++) await bench.message(again, punch())
     expect(parts().map(({ steps }) => steps.length)).toEqual([16])
   })

@@ -130,6 +130,7 @@ export const hbbrSettings = {
   metricsBind: sharedSettings.metricsBind,
   logLevel: sharedSettings.logLevel,
   logFormat: sharedSettings.logFormat,
+  traceKeepMs: sharedSettings.traceKeep,
   drainSeconds: sharedSettings.drainSeconds,
   connectionsPerSource: sharedSettings.connectionsPerSource,
   connectionsTotal: setting({

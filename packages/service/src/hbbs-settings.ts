@@ -202,6 +202,7 @@ export const hbbsSettings = {
   metricsBind: sharedSettings.metricsBind,
   logLevel: sharedSettings.logLevel,
   logFormat: sharedSettings.logFormat,
+  traceKeepMs: sharedSettings.traceKeep,
   drainSeconds: sharedSettings.drainSeconds,
   connectionsPerSource: sharedSettings.connectionsPerSource,
   connectionsTotal: setting({

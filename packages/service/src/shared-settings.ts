@@ -106,6 +106,16 @@ export const sharedSettings = {
     topic: 'Logs, metrics and stopping',
     meaning: 'json (one object a line, for collectors) or pretty (for people).',
   }),
+  traceKeep: setting({
+    variable: 'TRACE_KEEP',
+    schema: secondsAsMs({ min: 0, max: 31_536_000 }),
+    fallback: 86_400_000,
+    fallbackText: '86400',
+    topic: 'Logs, metrics and stopping',
+    meaning:
+      'How long (s) `tryst trace` finds an attempt to connect, of the last 10,000 or so. 0: attempts are not recorded, and what clients show has no code in it.',
+    reason: 'Ids, addresses and times of a day, some 10 MB at most.',
+  }),
   drainSeconds: setting({
     variable: 'DRAIN_SECONDS',
     schema: wholeNumber({ min: 0, max: 86_400 }),

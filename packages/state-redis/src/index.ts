@@ -40,6 +40,7 @@ export {
   RedisTickets,
   TICKET_LIFETIME_MS,
 } from './redis-sessions.ts'
+export { RedisTraceStore } from './redis-trace-store.ts'
 export { claimServerKey, readServerKey } from './server-key.ts'
 export {
   DEFAULT_COMMAND_TIMEOUT_MS,

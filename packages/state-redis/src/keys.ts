@@ -119,6 +119,14 @@ export class RedisKeys {
     return `${this.prefix}{access}:token-names`
   }
 
+  /**
+   * What ID servers and relays saw of attempts, each entry what one of them saw within a second. Stream: JSON (code or
+   * session, node, steps). At most some 20,000; TRACE_KEEP (a day).
+   */
+  trace(): string {
+    return `${this.prefix}{trace}:attempts`
+  }
+
   /** Nodes where initiators wait that are seen from this IP. Sorted set: incarnation by end (Redis' time, ms). 60 s. */
   waiting(ip: string): string {
     return `${this.prefix}{w${fnv1a(ip) & 1023}}:waiting:${ip}`

@@ -28,8 +28,7 @@ export class LinkHub {
       return answer(answers)
     }
     return {
-      push: (target, id, message, attempt) =>
-        ask(target, 'push', (answers) => answers.push(id, message, attempt)),
+      push: (target, id, message, attempt) => ask(target, 'push', (answers) => answers.push(id, message, attempt)),
       forget: (target, id, version) => ask(target, 'forget', (answers) => answers.forget(id, version)),
       holds: (target, ids) => ask(target, 'holds', (answers) => answers.holds(ids)),
       answer: (target, deviceAnswer) => ask(target, 'answer', (answers) => answers.answer(deviceAnswer)),

@@ -5,6 +5,7 @@ import type { Signer } from '@tryst/protocol'
 import type { BoxKeyPair } from '@tryst/protocol/secure-tcp'
 import {
   type AccessStore,
+  type AttemptRecorder,
   type ClientConnection,
   type Cluster,
   type HiddenSources,
@@ -58,6 +59,8 @@ export interface HbbsParts {
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
+  /** Not there: attempts are not recorded. */
+  readonly attempts?: AttemptRecorder | undefined
   /** Not there: this server has no API. */
   readonly httpProxy?: HttpProxy | undefined
   readonly signer: Signer | undefined
@@ -262,7 +265,7 @@ function serveConsole(socket: Socket, server: RendezvousServer): true {
 }
 
 /** Random numbers of 32 bits from the system's generator, drawn in batches. */
-const randomUint32 = (() => {
+export const randomUint32 = (() => {
   const pool = new Uint32Array(1024)
   let next = pool.length
   return () => {

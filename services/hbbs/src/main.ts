@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import type { NodeId } from '@tryst/rendezvous'
 import {
   createLogger,
   createMetrics,
@@ -6,11 +7,13 @@ import {
   installShutdown,
   ListenError,
   loadKeyPair,
+  nodeLabel,
   parseHbbsConfig,
   readConfigOrExit,
   redisPlace,
   runWorkers,
   startWantedHealthServer,
+  ticketsGoThroughParent,
   workerConfig,
   workerNumber,
 } from '@tryst/service'
@@ -18,13 +21,14 @@ import { exposeSharedNode, SharedStateError, sharedStateError } from '@tryst/sha
 import { DatabaseOpenError } from '@tryst/state-sqlite'
 import { AdminSocket } from './admin-socket.ts'
 import { ApiClient } from './api-client.ts'
+import { AttemptTrace } from './attempt-trace.ts'
 import { administrationOf } from './device-administration.ts'
 import { EventLog } from './event-log.ts'
-import { Hbbs } from './hbbs.ts'
+import { Hbbs, randomUint32 } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
 import { apiUrl, hbbsOptions } from './options.ts'
 import { watchSources } from './source-watch.ts'
-import { openState } from './state.ts'
+import { openState, type State } from './state.ts'
 
 const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbsConfig)
 const config = workerConfig(wholeConfig)
@@ -54,12 +58,16 @@ try {
   const state = await openState(config, keys, log)
   started.unshift(state)
   const metrics = createMetrics()
+  const trace = openTrace(state)
+  if (trace) started.unshift(trace)
+  trace?.expose(metrics)
   const limits = exposeLimits(metrics)
   const events = new EventLog(log, (limit) => limits[limit]++)
   const api = apiUrl(config)
   const headerFailures = proxyHeaderFailures(log, metrics)
   const hbbs = await Hbbs.start(hbbsOptions(config, keys.expectedKey), {
     ...state,
+    attempts: trace?.recorder,
     signer: keys.signer,
     sources: watchSources(log, metrics),
     httpProxy: api === undefined ? undefined : new ApiClient(api),
@@ -93,6 +101,14 @@ try {
     log.fatal(await inWords(sharedStateError(error)))
     process.exit(1)
   }
+}
+
+function openTrace({ trace: store, shared }: State): AttemptTrace | undefined {
+  if (config.traceKeepMs === 0) return undefined
+  const node = nodeLabel(config)
+  const nameOf = (other: string) => shared?.node.others.get(other as NodeId)?.name
+  const relay = !shared && ticketsGoThroughParent() ? process : undefined
+  return new AttemptTrace({ store, node, nameOf, random: randomUint32, log, relay })
 }
 
 /** Whether a number has grown since it was asked last. */

@@ -7,6 +7,7 @@ import {
   noTickets,
   type RelayDirectory,
   type RelayTickets,
+  type TraceStore,
 } from '@tryst/rendezvous'
 import {
   type HbbsConfig,
@@ -23,6 +24,7 @@ import {
   RedisIdentityStore,
   RedisRelayDirectory,
   RedisTickets,
+  RedisTraceStore,
 } from '@tryst/state-redis'
 import {
   InProcessRelayDirectory,
@@ -30,6 +32,8 @@ import {
   listPeers,
   SqliteAccessStore,
   SqliteIdentityStore,
+  SqliteTraceStore,
+  traceFile,
 } from '@tryst/state-sqlite'
 import { parentTickets } from './parent-tickets.ts'
 
@@ -43,6 +47,8 @@ export interface State {
   readonly cluster: Cluster
   readonly announcedRelays: RelayDirectory
   readonly tickets: RelayTickets
+  /** Nothing is kept before something is written. */
+  readonly trace: TraceStore
   /** Where the state is shared: what is known of Redis and of other nodes. */
   readonly shared?: SharedNode
   /** After everything that uses it. May be called twice. */
@@ -78,6 +84,7 @@ function openOwnState(config: HbbsConfig, log: Logger): State {
     cluster: new LoneNode(),
     announcedRelays: new InProcessRelayDirectory(Date.now),
     tickets: ticketsGoThroughParent() ? parentTickets : noTickets,
+    trace: new SqliteTraceStore(traceFile(config.dbPath), config.traceKeepMs),
     async close() {
       access.close()
       await identities.close()
@@ -85,7 +92,11 @@ function openOwnState(config: HbbsConfig, log: Logger): State {
   }
 }
 
-async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, log: Logger): Promise<State> {
+async function openSharedState(
+  shared: SharedNode,
+  { maxDevices, traceKeepMs }: HbbsConfig,
+  log: Logger,
+): Promise<State> {
   const { connection, node, links, answers } = shared
   const cluster = new RedisCluster({ connection, node, links, answers })
   const identities = await RedisIdentityStore.open(connection, {
@@ -108,6 +119,7 @@ async function openSharedState(shared: SharedNode, { maxDevices }: HbbsConfig, l
     cluster,
     announcedRelays: new RedisRelayDirectory(node),
     tickets: new RedisTickets(connection),
+    trace: new RedisTraceStore(connection, traceKeepMs),
     shared,
     async close() {
       await identities.close()
