@@ -40,9 +40,13 @@ export interface RelayEvents {
   handedOver(uuid: string, half: Endpoint): void
   /** Other relays and ID servers cannot be asked, for a reason that nobody foresaw. */
   brokerFailed(error: unknown): void
-  /** A connection ended that never was half of a pair. */
-  turnedAway(reason: ArrivalEnd, from: Endpoint): void
-  pairEnded(reason: PairEnd, second: Endpoint, ageMs: number, totalBits: number): void
+  /**
+   * A connection ended that never was half of a pair.
+   *
+   * @param uuid empty where it named no session, or found no place to wait for its partner
+   */
+  turnedAway(reason: ArrivalEnd, from: Endpoint, uuid: string): void
+  pairEnded(reason: PairEnd, second: Endpoint, ageMs: number, totalBits: number, uuid: string): void
   downgraded(second: Endpoint, thresholdBitsPerMs: number, ageMs: number): void
 }
 

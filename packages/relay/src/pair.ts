@@ -42,6 +42,8 @@ export class Pair {
   readonly first: RelayHalf
   readonly second: RelayHalf
   readonly mode: PairMode
+  /** Name of the session. */
+  readonly uuid: string
   readonly #context: PairContext
   readonly #meter: UsageMeter
   readonly #forth: Direction
@@ -59,12 +61,13 @@ export class Pair {
   #isOver = false
 
   constructor(
-    { first, second, controller }: { first: RelayHalf; second: RelayHalf; controller: RelayHalf },
+    { first, second, controller, uuid }: { first: RelayHalf; second: RelayHalf; controller: RelayHalf; uuid: string },
     context: PairContext,
   ) {
     const now = context.clock.now()
     this.first = first
     this.second = second
+    this.uuid = uuid
     this.mode = first.transport === 'tcp' && second.transport === 'tcp' ? 'raw' : 'messages'
     this.#context = context
     this.#meter = new UsageMeter(now)

@@ -96,7 +96,7 @@ export class Pairs {
   start(first: Arrival, second: Arrival): void {
     // Where the two do not say which they are, the one that came second counts as the controller.
     const controller = first.role === 'controller' && second.role === 'device' ? first.half : second.half
-    const pair = new Pair({ first: first.half, second: second.half, controller }, this.#context)
+    const pair = new Pair({ first: first.half, second: second.half, controller, uuid: second.uuid }, this.#context)
     this.#counters.paired++
     this.#events.paired(second.uuid, second.half.remote, pair.mode)
     first.handOver(pair.from(first.half))
@@ -169,7 +169,7 @@ export class Pairs {
   }
 
   #ended(pair: Pair, reason: PairEnd): void {
-    this.#events.pairEnded(reason, pair.remote, pair.ageMs(this.#clock.now()), pair.totalBits)
+    this.#events.pairEnded(reason, pair.remote, pair.ageMs(this.#clock.now()), pair.totalBits, pair.uuid)
     if (this.#isEmpty) for (const resolve of this.#whenNobodyRelays.splice(0)) resolve()
   }
 
@@ -193,5 +193,5 @@ export class Pairs {
 /** The half that is here counts as the second, which logs and figures name. */
 function newPairAcross(half: Arrival, remote: RelayHalf, context: PairContext): Pair {
   const controller = half.role === 'controller' ? half.half : remote
-  return new Pair({ first: remote, second: half.half, controller }, context)
+  return new Pair({ first: remote, second: half.half, controller, uuid: half.uuid }, context)
 }

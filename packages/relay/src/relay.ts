@@ -126,7 +126,7 @@ export class Relay {
   refuses(ip: string): boolean {
     if (!this.#lists.blocklist.includes(ip)) return false
     this.counters.turnedAway.blocked_address++
-    this.#events.turnedAway('blocked_address', { ip, port: 0 })
+    this.#events.turnedAway('blocked_address', { ip, port: 0 }, '')
     return true
   }
 
@@ -272,7 +272,7 @@ export class Relay {
     if (waited) this.#broker?.leave(arrival.uuid, arrival.name)
     arrival.turnAway()
     this.counters.turnedAway[reason]++
-    this.#events.turnedAway(reason, arrival.half.remote)
+    this.#events.turnedAway(reason, arrival.half.remote, arrival.uuid)
     this.#noteWaitingGone()
   }
 

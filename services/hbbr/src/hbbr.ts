@@ -5,6 +5,7 @@ import {
   LoadMeter,
   Relay,
   type RelayAnnouncement,
+  type RelayEvents,
   type RelaySettings,
   runConsoleCommand,
   type SessionBroker,
@@ -54,6 +55,8 @@ export interface HbbrOptions {
 export interface HbbrParts {
   readonly lists: AddressLists
   readonly eventLog: EventLog
+  /** Where else it is noted what becomes of halves, before the log. Not there: nowhere. */
+  readonly events?: RelayEvents | undefined
   /** Where halves find each other across relays, and whether they were introduced. Not there: this relay is alone. */
   readonly broker?: SessionBroker | undefined
   /** Who sends clients here. Not there: nobody that could be told to stop. */
@@ -103,8 +106,8 @@ export class Hbbr {
 
   /** @throws the listen error of Node when a port is taken */
   static async start(options: HbbrOptions, parts: HbbrParts): Promise<Hbbr> {
-    const { lists, eventLog, broker, offers, onProxyHeaderFailure = () => undefined } = parts
-    const relay = new Relay({ settings: options.settings, clock: relayClock, events: eventLog, broker, ...lists })
+    const { lists, eventLog, events = eventLog, broker, offers, onProxyHeaderFailure = () => undefined } = parts
+    const relay = new Relay({ settings: options.settings, clock: relayClock, events, broker, ...lists })
     const guard: HalfGuard = new ConnectionGuard(
       { perSource: options.connectionsPerSource, total: options.connectionsTotal },
       (limit, source) => eventLog.limitHit(limit, source),

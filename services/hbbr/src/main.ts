@@ -23,13 +23,14 @@ import {
 } from '@tryst/service'
 import { exposeSharedNode, SharedStateError, sharedStateError } from '@tryst/shared-node'
 import { PROXY_HEADER_FAILURES, PROXY_HEADER_REMEDY } from '@tryst/transport'
-import { type AddressLists, newAddressLists, readAddressLists } from './address-list-files.ts'
+import { newAddressLists, readAddressLists } from './address-list-files.ts'
 import { EventLog } from './event-log.ts'
 import { Hbbr, type HbbrParts } from './hbbr.ts'
 import { HealthBroker } from './health-broker.ts'
-import { describeMetrics } from './metrics.ts'
+import { describeMetrics, describeTrace } from './metrics.ts'
 import { ParentTickets } from './parent-tickets.ts'
 import { relayClock } from './relay-clock.ts'
+import { openRelayTrace, type RelayTrace } from './relay-trace.ts'
 import { SharedRelay } from './shared-relay.ts'
 
 const { config: wholeConfig, warnings } = readConfigOrExit(parseHbbrConfig)
@@ -64,11 +65,14 @@ async function start(): Promise<void> {
   const keyPair = await loadKeyPair({ key: config.key, use: 'compare', folder, pair })
   const shared = await SharedRelay.open(config, keyPair, log)
   if (shared) running.push(shared)
-  const hbbr = await listen(keyPair, lists, shared)
+  const eventLog = new EventLog(log)
+  const trace = openRelayTrace(config, { eventLog, shared, log })
+  if (trace) running.unshift(trace.writer)
+  const hbbr = await listen(keyPair, { lists, eventLog, events: trace?.events }, shared)
   // It ends before what it uses.
   running.unshift(hbbr)
   await shared?.start(hbbr)
-  await serveMetrics(hbbr, shared)
+  await serveMetrics(hbbr, shared, trace)
   process.on('SIGHUP', () => readAddressLists(lists, folder, log))
   logStart(log, config, keyPair, hbbr)
   // For a parent that waits until we listen.
@@ -76,10 +80,11 @@ async function start(): Promise<void> {
 }
 
 /** Without a listener nothing is measured: watching the event loop alone wakes the process a hundred times a second. */
-async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promise<void> {
+async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined, trace: RelayTrace | undefined): Promise<void> {
   if (config.metricsBind === undefined) return
   const metrics = createMetrics()
   describeMetrics(metrics, hbbr, headerFailures)
+  if (trace) describeTrace(metrics, trace)
   if (shared) exposeSharedNode(shared.node, metrics)
   const readiness = () =>
     shutdown.isStopping ? ({ ready: false, reason: 'stopping' } as const) : ({ ready: true } as const)
@@ -87,8 +92,11 @@ async function serveMetrics(hbbr: Hbbr, shared: SharedRelay | undefined): Promis
   if (health) running.push(health)
 }
 
-async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: SharedRelay | undefined): Promise<Hbbr> {
-  const eventLog = new EventLog(log)
+async function listen(
+  keyPair: LoadedKeyPair,
+  noting: Pick<HbbrParts, 'lists' | 'eventLog' | 'events'>,
+  shared: SharedRelay | undefined,
+): Promise<Hbbr> {
   const onProxyHeaderFailure = headerFailures.note.bind(headerFailures)
   const parts = shared ? { broker: shared.broker, offers: shared.offers } : ticketsOfParent()
   const { secretKey } = keyPair
@@ -109,7 +117,7 @@ async function listen(keyPair: LoadedKeyPair, lists: AddressLists, shared: Share
         reading: 'pooled',
         drainMs: config.drainSeconds * 1000,
       },
-      { lists, eventLog, onProxyHeaderFailure, ...parts, broker },
+      { ...noting, onProxyHeaderFailure, ...parts, broker },
     )
   } catch (error) {
     throw await describeListenError(error, {

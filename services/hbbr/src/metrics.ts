@@ -1,6 +1,7 @@
 import type { CountedWarnings, Metrics } from '@tryst/service'
 import type { ProxyHeaderFailure } from '@tryst/transport'
 import type { Hbbr } from './hbbr.ts'
+import type { RelayTrace } from './relay-trace.ts'
 
 /** What an operator sees of the relay (docs/operating.md, metrics). */
 export function describeMetrics(
@@ -113,5 +114,21 @@ export function describeMetrics(
     help: 'Connections of trusted proxies closed for want of a PROXY protocol header.',
     label: 'reason',
     read: () => headerFailures.counts,
+  })
+}
+
+/** What tryst trace will find of this relay. */
+export function describeTrace(metrics: Metrics, { events, writer }: RelayTrace): void {
+  metrics.totals({
+    name: 'tryst_relay_traced_sessions_total',
+    help: 'Sessions with something new within a second: those that are noted for tryst trace, and those that were too many.',
+    label: 'trace',
+    read: () => events.counts,
+  })
+  metrics.totals({
+    name: 'tryst_trace_parts_total',
+    help: 'What this relay noted of sessions within a second each: written down or handed to the ID server, or lost.',
+    label: 'outcome',
+    read: () => writer.counts,
   })
 }

@@ -28,8 +28,9 @@ const keyPair = await keyPairOrExit()
 const metrics = await metricsAddresses(config)
 
 const args = serviceArguments(process.argv.slice(2), config)
-const relay = start('hbbr', args.hbbr)
-const services = [start('hbbs', args.hbbs, handOnTicket), relay, ...(args.api ? [start('api', args.api)] : [])]
+const relay = start('hbbr', args.hbbr, handOnTrace)
+const idServer = start('hbbs', args.hbbs, handOnTicket)
+const services = [idServer, relay, ...(args.api ? [start('api', args.api)] : [])]
 const supervisor = new Supervisor({
   services,
   closeWithinMs: CLOSE_WITHIN_MS + config.hbbs.drainSeconds * 1000,
@@ -84,6 +85,11 @@ function start(
 /** What the ID server has introduced, for a relay that serves nothing else. */
 function handOnTicket(message: unknown): void {
   if (typeof message === 'object' && message !== null && 'ticket' in message) relay.send(message)
+}
+
+/** What the relay has seen of sessions, for the ID server's record of attempts. */
+function handOnTrace(message: unknown): void {
+  if (typeof message === 'object' && message !== null && 'trace' in message) idServer.send(message)
 }
 
 function greet(): void {
