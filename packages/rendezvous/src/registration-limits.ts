@@ -137,8 +137,8 @@ export class RegistrationLimiter {
    */
   admitMismatch({ ip, port, uuid }: Registrant, nowMs: number): boolean {
     const socket = `${ip}|${port}`
-    // A uuid outlives the ids that a device draws, one after the other.
-    const source = this.#isHidden(ip) ? deviceKey(socket, uuid) : socket
+    // A uuid outlives the ids that a device draws, one after the other. Behind a proxy ports are not known.
+    const source = port === 0 || this.#isHidden(ip) ? deviceKey(socket, uuid) : socket
     const silence = this.#mismatches.get(source)
     if (silence && nowMs < silence.untilMs) return false
     this.#mismatches.set(source, { untilMs: nowMs + this.#limits.mismatchSilenceMs })

@@ -189,6 +189,17 @@ describe('registration over a connection', () => {
     expect(bench.isOnline('1234567890')).toBe(true)
   })
 
+  it('is told so although another device behind the same proxy just was', async () => {
+    const bench = new KeptBench()
+    await bench.register(ID, ELSEWHERE)
+    for (const uuid of ['second', 'third']) {
+      const connection = bench.connect(HOME, 0, 'websocket')
+      const [refusal] = await bench.message(connection, registerPk(ID, { uuid }))
+      expect(refusal?.registerPkResponse?.result).toBe(Result.UUID_MISMATCH)
+      expect(await bench.message(connection, registerPk(ID, { uuid }))).toEqual([])
+    }
+  })
+
   it('is held to the limits of its address', async () => {
     const bench = new KeptBench()
     const results = []
