@@ -36,8 +36,11 @@ export class DevicePlaces {
     this.#datagrams = datagrams
   }
 
-  /** An accepted registration: the device is here from now on. `gone`: its connection has ended meanwhile. */
-  settle(id: PeerId, { ip, port }: Endpoint, channel: DeviceChannel): RegisterOutcome | 'gone' {
+  /**
+   * An accepted registration: the device is here from now on. `gone`: its connection has ended meanwhile; `crowded`:
+   * the share of connections that devices may have is used up.
+   */
+  settle(id: PeerId, { ip, port }: Endpoint, channel: DeviceChannel): RegisterOutcome | 'gone' | 'crowded' {
     const { presence, kept, clock } = this.parts
     if (channel.kind === 'connection') return this.#settleOn(channel.connection, id, ip)
     const change = presence.register(id, ip, port, clock())
@@ -132,13 +135,13 @@ export class DevicePlaces {
     kept.turn(nowMs)
   }
 
-  #settleOn(connection: ClientConnection, id: PeerId, ip: string): RegisterOutcome | 'gone' {
+  #settleOn(connection: ClientConnection, id: PeerId, ip: string): RegisterOutcome | 'gone' | 'crowded' {
     const { presence, kept, maxKeptDevices, onKept } = this.parts
     // What is noted for a connection that has gone would never be cleared away.
     if (connection.isClosed) return 'gone'
     const one = kept.keep(connection)
     if (one.id === id) return 'refreshed'
-    if (one.id === undefined && !kept.of(id) && kept.devices >= maxKeptDevices) return 'full'
+    if (one.id === undefined && !kept.of(id) && kept.devices >= maxKeptDevices) return 'crowded'
     const isKnown = presence.find(id, this.parts.clock()) !== undefined
     if (presence.hold(id, ip) === 'full') return 'full'
     const former = one.id

@@ -11,6 +11,7 @@ export type LimitName =
   | 'lookups-per-minute'
   | 'uuid-mismatch-silence'
   | 'devices'
+  | 'devices-on-connections'
   | 'id-changes'
   | 'wrong-uuids-per-minute'
   | 'pending-registrations'

@@ -321,8 +321,8 @@ export class Registrar {
     if (channel.kind === 'datagram') this.parts.clones.registered(id, { ip, port }, here)
     const change = places.settle(id, { ip, port }, channel)
     if (change === 'gone') return 'connection_closed'
-    if (change === 'full') {
-      events.limitHit('devices', ip)
+    if (change === 'full' || change === 'crowded') {
+      events.limitHit(change === 'full' ? 'devices' : 'devices-on-connections', ip)
       return 'table_full'
     }
     presence.prove(id, this.#proofs.of(applicant))

@@ -217,6 +217,7 @@ describe('registration over a connection', () => {
     const other = bench.connect(ELSEWHERE)
     const [refusal] = await bench.message(other, registerPk('987654321'))
     expect(refusal?.registerPkResponse?.result).toBe(Result.SERVER_ERROR)
+    expect(bench.events).toContain(`limitHit devices-on-connections ${ELSEWHERE}`)
     // The device itself comes back over a new connection.
     await bench.device()
   })

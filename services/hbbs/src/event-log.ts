@@ -26,6 +26,7 @@ export const LIMIT_REMEDIES: Readonly<Record<HbbsLimit, string>> = {
   'id-changes': 'a device changes its ID again and again; each keeps the old one from others for OLD_ID_HOLD',
   'wrong-uuids-per-minute': 'somebody tries to give devices of others another ID: block the source',
   devices: 'raise MAX_DEVICES, or start another node',
+  'devices-on-connections': 'raise CONNECTIONS_TOTAL and the limit of open files, or start another node',
   'sessions-per-minute':
     'more than 10,000 relayed sessions of one address within a minute: relays that demand tickets will not know the others; block the source',
   'pending-registrations': 'the store is slower than the registrations: look at its disk',
