@@ -20,12 +20,18 @@ const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS tryst_moved_id (
  */
 export class MovedIds {
   readonly #db: DatabaseSync
-  #statements: ReturnType<typeof prepareAll> | undefined
+  readonly #table: StatementSync
+  #prepared: ReturnType<typeof prepareAll> | undefined
 
   constructor(db: DatabaseSync) {
     this.#db = db
-    const table = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tryst_moved_id'").get()
-    if (table) this.#statements = prepareAll(db)
+    this.#table = db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tryst_moved_id'")
+  }
+
+  /** Undefined while there is no table; another program that has opened the file may make it at any time. */
+  get #statements(): ReturnType<typeof prepareAll> | undefined {
+    if (!this.#prepared && this.#table.get()) this.#prepared = prepareAll(this.#db)
+    return this.#prepared
   }
 
   /** Undefined where the id is not held for anybody. */
@@ -47,13 +53,13 @@ export class MovedIds {
   makeReady(): void {
     if (this.#statements) return
     this.#db.exec(CREATE_TABLE)
-    this.#statements = prepareAll(this.#db)
   }
 
   /** Only when it is ready. */
   hold({ id, guid, uuid, publicKey, ip }: FoundIdentity, movedTo: PeerId, nowMs: number, untilMs: number): void {
-    this.#statements?.deleteLapsed.run(nowMs)
-    this.#statements?.insert.run(id, movedTo, guid, uuid, publicKey, peerInfo(ip), untilMs)
+    const statements = this.#statements
+    statements?.deleteLapsed.run(nowMs)
+    statements?.insert.run(id, movedTo, guid, uuid, publicKey, peerInfo(ip), untilMs)
   }
 
   /** Somebody has the id now, or it is free. */

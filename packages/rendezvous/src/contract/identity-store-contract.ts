@@ -332,9 +332,22 @@ export function identityStoreContract(name: string, createFixture: () => Promise
         try {
           const { identity } = await store.create(newcomer(laptop))
           expect(await other.find(laptop)).toEqual(identity)
-          await rename(laptop, desk, 1, 1)
-          await eventually(async () => expect(await other.find(laptop)).toBeUndefined())
+          await rename(laptop, desk)
+          await eventually(async () => expect(await other.find(laptop)).toMatchObject({ movedTo: desk }))
           expect(await other.find(desk)).toEqual({ ...identity, id: desk })
+        } finally {
+          await other.close()
+        }
+      })
+
+      it('is free for every other server as soon as for one', async () => {
+        const other = await fixture.open()
+        try {
+          const { identity } = await store.create(newcomer(laptop))
+          expect(await other.find(laptop)).toEqual(identity)
+          await rename(laptop, desk, 1, 1)
+          await eventually(async () => expect(await store.find(laptop)).toBeUndefined())
+          await eventually(async () => expect(await other.find(laptop)).toBeUndefined())
           const next = await store.create(newcomer(laptop, 2))
           expect(await other.find(laptop)).toEqual(next.identity)
         } finally {
