@@ -1,6 +1,7 @@
 import type { Server } from 'node:net'
 import { type Endpoint, encodeFrame, normaliseIp, writeFrame } from '@tryst/protocol'
 import type { AcceptedStream, StreamOwner } from './accepted-stream.ts'
+import { WAITING_FRAME_BYTES } from './unsent-count.ts'
 
 /** What the handle of a TCP connection inside Node has, as far as it is used here. */
 interface TcpHandle {
@@ -26,7 +27,9 @@ interface WriteRequest {
   oncomplete?: (this: WriteRequest, status: number) => void
   /** Ours. */
   stream?: RawStream
-  length?: number
+  cost?: number
+  /** Memory that is read until the write is done: nothing else holds it. */
+  frame?: Uint8Array
 }
 
 interface ListeningHandle {
@@ -87,7 +90,7 @@ export function acceptRaw(server: Server, accept: (stream: AcceptedStream) => vo
 
 /** All connections read into this, one after the other. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
-/** A frame on its way to the kernel. When that does not take it at once, it keeps this and there is a new one. */
+/** A frame on its way to the kernel. When that does not take it at once, the request keeps this and there is a new one. */
 let frameBuffer = Buffer.allocUnsafeSlow(FRAME_BYTES)
 /** A request that the last write did not need after all. */
 let unusedRequest: WriteRequest | undefined
@@ -143,7 +146,8 @@ class RawStream implements AcceptedStream {
     if (!handle) return
     // The first answer leaves at once anyway, and most connections get only one.
     if (++this.#framesSent === 2) handle.setNoDelay(true)
-    const fits = payload.length <= FRAME_BYTES - 4
+    // Those that have to wait behind others get no more memory than they need.
+    const fits = this.#unsentBytes === 0 && payload.length <= FRAME_BYTES - 4
     const frame = fits ? frameBuffer.subarray(0, writeFrame(frameBuffer, payload)) : encodeFrame(payload)
     const request = unusedRequest ?? new this.#inside.WriteWrap()
     unusedRequest = undefined
@@ -153,15 +157,17 @@ class RawStream implements AcceptedStream {
       return
     }
     if (fits) frameBuffer = Buffer.allocUnsafeSlow(FRAME_BYTES)
-    this.#unsentBytes += frame.length
+    const cost = frame.length + WAITING_FRAME_BYTES
+    this.#unsentBytes += cost
     request.stream = this
-    request.length = frame.length
+    request.cost = cost
+    request.frame = frame
     request.oncomplete = passWritten
   }
 
   /** A write that took longer is done. */
-  written(length: number, status: number): void {
-    this.#unsentBytes -= length
+  written(cost: number, status: number): void {
+    this.#unsentBytes -= cost
     if (status < 0 || (this.#isFinishing && this.#unsentBytes === 0)) this.destroy()
   }
 
@@ -191,7 +197,7 @@ function passRead(this: TcpHandle): void {
 }
 
 function passWritten(this: WriteRequest, status: number): void {
-  this.stream?.written(this.length ?? 0, status)
+  this.stream?.written(this.cost ?? 0, status)
 }
 
 /** Streams whose owners have not been told yet. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type Endpoint, encodeFrame } from '@tryst/protocol'
 import type { AcceptedStream, StreamOwner } from './accepted-stream.ts'
+import { UnsentCount } from './unsent-count.ts'
 
 /** Whose socket it is: one function serves the events of all sockets. */
 const STREAM = Symbol('stream of a socket')
@@ -12,11 +13,13 @@ export class SocketStream implements AcceptedStream {
   readonly remote: Endpoint
   owner: StreamOwner | undefined
   readonly #socket: Socket
+  readonly #unsent: UnsentCount
   #framesSent = 0
 
   /** @param socket of a server with `allowHalfOpen` */
   constructor(socket: Socket, remote: Endpoint) {
     this.#socket = socket
+    this.#unsent = new UnsentCount(socket)
     this.remote = remote
   }
 
@@ -25,7 +28,7 @@ export class SocketStream implements AcceptedStream {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength
+    return this.#unsent.bytes
   }
 
   start(owner: StreamOwner): void {
@@ -43,6 +46,7 @@ export class SocketStream implements AcceptedStream {
     // The first answer leaves at once anyway, and most connections get only one.
     if (++this.#framesSent === 2) this.#socket.setNoDelay(true)
     this.#socket.write(encodeFrame(payload))
+    this.#unsent.wrote()
   }
 
   finish(): void {

@@ -2,10 +2,13 @@ import type { Socket } from 'node:net'
 import type { Endpoint } from '@tryst/protocol'
 import type { WebSocket } from 'ws'
 import { closeSoftly } from './soft-close.ts'
+import { UnsentCount } from './unsent-count.ts'
 import type { Upgraded } from './websocket-upgrades.ts'
 
 /** A client that does not read is not answered pings without end. */
 const MAX_UNSENT_FOR_PONG_BYTES = 64 * 1024
+/** Answers that wait for a client which does not read; with more its connection is ended. */
+const MAX_UNSENT_BYTES = 256 * 1024
 
 export interface WebSocketConnectionListener {
   /** One binary message. */
@@ -24,6 +27,7 @@ export class WebSocketConnection {
   readonly remote: Endpoint
   readonly #webSocket: WebSocket
   readonly #socket: Socket
+  readonly #unsent: UnsentCount
   readonly #listener: WebSocketConnectionListener
   #isClosing = false
 
@@ -31,6 +35,7 @@ export class WebSocketConnection {
     this.remote = remote
     this.#webSocket = webSocket
     this.#socket = socket
+    this.#unsent = new UnsentCount(socket)
     this.#listener = listener
     webSocket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary))
     webSocket.on('ping', (data) => this.#answerPing(data))
@@ -45,11 +50,14 @@ export class WebSocketConnection {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength
+    return this.#unsent.bytes
   }
 
   send(payload: Uint8Array): void {
-    if (this.#socket.writable) this.#webSocket.send(payload)
+    if (!this.#socket.writable) return
+    if (this.unsentBytes > MAX_UNSENT_BYTES) return this.destroy()
+    this.#webSocket.send(payload)
+    this.#unsent.wrote()
   }
 
   /** It may be idle from now on. May be called twice. */
@@ -79,6 +87,8 @@ export class WebSocketConnection {
   #answerPing(data: Buffer): void {
     if (this.#isClosing || !this.#socket.writable) return
     this.#listener.onActivity(this)
-    if (this.#socket.writableLength < MAX_UNSENT_FOR_PONG_BYTES) this.#webSocket.pong(data)
+    if (this.unsentBytes >= MAX_UNSENT_FOR_PONG_BYTES) return
+    this.#webSocket.pong(data)
+    this.#unsent.wrote()
   }
 }

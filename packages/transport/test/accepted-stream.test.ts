@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { encodeFrame } from '@tryst/protocol'
 import { acceptStreams } from '../src/accept-streams.ts'
@@ -12,6 +14,9 @@ afterEach(() => {
     else one.close()
   }
 })
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 /** What a stream told its owner, in order. */
 type Told = Uint8Array | 'ended' | 'closed'
@@ -82,6 +87,36 @@ describe.each<Accepting>(['raw', 'portable'])('accepting %s connections', (accep
     await once(client, 'end')
     const wanted = payloads.map((payload, i) => encodeFrame(Buffer.alloc(payload.length, i)))
     expect(Buffer.concat(received).equals(Buffer.concat(wanted))).toBe(true)
+  })
+
+  it('sends a client that reads late nothing but its frames, whatever was collected and allocated meanwhile', async () => {
+    const { stream, client } = await meet(accepting)
+    client.pause()
+    const payloads = Array.from({ length: 3_000 }, (_, i) => Buffer.alloc(i % 2 === 0 ? 9_000 : 700, 1))
+    for (const payload of payloads) stream.writeFrame(payload)
+    expect(stream.unsentBytes).toBeGreaterThan(0)
+    const others: Buffer[] = []
+    for (let round = 0; round < 5; round++) {
+      collectGarbage()
+      await new Promise(setImmediate)
+      for (let i = 0; i < 1_000; i++) others.push(Buffer.alloc(4_096, 2), Buffer.alloc(9_002, 2))
+    }
+    stream.finish()
+    const received: Buffer[] = []
+    client.on('data', (bytes) => received.push(bytes)).resume()
+    await once(client, 'end')
+    expect(Buffer.concat(received).equals(Buffer.concat(payloads.map((payload) => encodeFrame(payload))))).toBe(true)
+  })
+
+  it('counts what many small frames cost for a client that does not read', async () => {
+    const { stream, client } = await meet(accepting)
+    client.pause()
+    while (stream.unsentBytes === 0) stream.writeFrame(new Uint8Array(3_000))
+    const before = stream.unsentBytes
+    for (let i = 0; i < 100; i++) stream.writeFrame(new Uint8Array(2))
+    expect(stream.unsentBytes - before).toBeGreaterThan(100 * 256)
+    client.resume()
+    await until(() => stream.unsentBytes === 0)
   })
 
   it('counts what the kernel has not taken, and forgets it once it has', async () => {

@@ -56,6 +56,20 @@ afterEach(async () => {
 })
 
 describe('a WebSocket listener', () => {
+  it('ends the connection of a client that asks on and on and does not read the answers', async () => {
+    const { connect, connections, closed } = await echo()
+    const client = await connect()
+    client.pause()
+    let most = 0
+    for (let i = 0; i < 2_000 && closed() === 0; i++) {
+      client.send(new Uint8Array(60_000))
+      most = Math.max(most, connections[0]?.unsentBytes ?? 0)
+      await new Promise(setImmediate)
+    }
+    expect(closed()).toBe(1)
+    expect(most).toBeLessThan(512 * 1024)
+  })
+
   it('exchanges binary messages and answers pings, also before the first message', async () => {
     const { connect } = await echo()
     const client = await connect()
