@@ -52,11 +52,17 @@ export async function measureKept(transport: HeldTransport, counts: readonly num
 
 class Holder {
   readonly #child: ChildProcess
+  readonly #ended: Promise<never>
   #held: Held = { devices: 0, beats: 0 }
 
   constructor(setup: HolderSetup, children: ChildProcesses) {
     this.#child = fork(join(import.meta.dirname, 'kept-holder.ts'), [JSON.stringify(setup)])
     children.add(this.#child)
+    this.#ended = once(this.#child, 'exit').then(([code]): never => {
+      throw new Error(`the process that holds the connections has ended with ${code}`)
+    })
+    // It is stopped in the end, when nobody waits for it any more.
+    this.#ended.catch(() => undefined)
     this.#child.on('message', (held: Held) => {
       this.#held = held
     })
@@ -64,10 +70,7 @@ class Holder {
 
   async hold(devices: number): Promise<void> {
     this.#child.send({ devices, beats: 0 } satisfies Held)
-    while (this.#held.devices < devices) {
-      if (this.#child.exitCode !== null) throw new Error('the process that holds the connections has ended')
-      await once(this.#child, 'message')
-    }
+    while (this.#held.devices < devices) await Promise.race([once(this.#child, 'message'), this.#ended])
   }
 }
 
