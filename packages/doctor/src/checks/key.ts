@@ -89,6 +89,8 @@ async function askForNobody(known: Known): Promise<UnknownDeviceAnswer> {
       return answer === 'timeout' ? 'silence' : answer === 'unreadable' ? 'foreign' : 'closed'
     const response = answer.punchHoleResponse
     if (!response) return 'foreign'
+    // With the code of the attempt behind it.
+    if (/^ID does not exist \([0-9A-Z]+\)$/.test(response.otherFailure)) return 'unknown'
     if (response.otherFailure) return { refusal: response.otherFailure }
     return response.failure === rendezvous.PunchHoleResponse.Failure.LICENSE_MISMATCH ? 'keyMismatch' : 'unknown'
   } finally {

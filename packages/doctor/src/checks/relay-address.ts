@@ -57,7 +57,10 @@ const NAME_IT =
   'set PUBLIC_HOST to the name or address that clients use (or RELAY_SERVERS, where the relay is elsewhere)'
 
 export function judgeRelayAddress(facts: RelayAddressFacts): Verdict {
-  const fault = faultOf(facts)
+  const found = faultOf(facts)
+  // What clients would derive is a guess: the ID server could not be asked for the relay.
+  const fault =
+    found && !facts.isNamed && found.code === 'relay-unreachable' ? ({ ...found, severity: 'warning' } as const) : found
   if (fault) return { findings: [fault], breaks: ['relay'], learned: { relayServer: facts.relay } }
   const { relay, isNamed, answer } = facts
   const what = isNamed

@@ -18,9 +18,10 @@ export async function askNat(
   try {
     link.send({ testNatRequest: { serial: 3 } })
     const answer = await link.receiveSkippingKeyExchange(limitMs)
-    const seenPort = typeof answer === 'object' ? answer.testNatResponse?.port : undefined
+    const response = typeof answer === 'object' ? answer.testNatResponse : undefined
     const { ip: ownIp, port: ownPort } = link.link.local
-    return seenPort ? { seenPort, ownPort, ownIp } : undefined
+    // Behind a reverse proxy nobody knows the port: it is 0.
+    return response ? { seenPort: response.port ?? 0, ownPort, ownIp } : undefined
   } finally {
     void link.close()
   }
