@@ -4,7 +4,9 @@ import type { DeviceAnswer } from './cluster.ts'
 
 const WINDOW_MS = 60_000
 /** A controller waits for 40 s: whoever tries so many of 65,536 ports hardly ever finds the one. */
-const WRONG_PER_WINDOW = 200
+const SHORT_PER_WINDOW = 200
+/** Nobody finds 32 bits, but each of these is a question to other nodes. */
+const LONG_PER_WINDOW = 2_000
 const MAX_SOURCES = 10_000
 const IPV6_HANDLE_BYTES = 18
 
@@ -16,27 +18,44 @@ interface Window {
 /**
  * Sources that answer what nobody asked. LocalAddr and IPv6 bring back of a handle's secret only the 16 bits of its
  * port: few enough to be tried one after the other, if nobody counted.
+ *
+ * Datagrams are not counted: they may come in anybody's name.
  */
 export class AnswerGuesses {
-  readonly #wrong = boundedTable<Window>(MAX_SOURCES)
+  readonly #short = boundedTable<Window>(MAX_SOURCES)
+  readonly #long = boundedTable<Window>(MAX_SOURCES)
 
   /** @param isHidden whether somebody at this address may be anybody: then one must not be blamed for all */
   constructor(private readonly isHidden: (ip: string) => boolean) {}
 
   /** Whether an answer may be looked at. */
   admit(answer: DeviceAnswer, nowMs: number): boolean {
-    if (!isShortSecret(answer)) return true
-    const window = this.#wrong.get(sourcePrefix(answer.from.ip))
-    return !window || window.count < WRONG_PER_WINDOW || nowMs - window.startMs >= WINDOW_MS
+    if (answer.kind === 'udp-punch-hole-sent') return true
+    const window = this.#tableOf(answer).get(sourcePrefix(answer.from.ip))
+    const limit = isShortSecret(answer) ? SHORT_PER_WINDOW : LONG_PER_WINDOW
+    return !window || window.count < limit || nowMs - window.startMs >= WINDOW_MS
   }
 
-  /** Nobody waits for the answer. */
+  /** Nobody waits for the answer here. Before other nodes are asked: many may be under way at once. */
   missed(answer: DeviceAnswer, nowMs: number): void {
-    if (!isShortSecret(answer) || this.isHidden(answer.from.ip)) return
-    const source = sourcePrefix(answer.from.ip)
-    const window = this.#wrong.get(source)
+    const { kind, from } = answer
+    if (kind === 'udp-punch-hole-sent' || this.isHidden(from.ip)) return
+    const table = this.#tableOf(answer)
+    const source = sourcePrefix(from.ip)
+    const window = table.get(source)
     if (window && nowMs - window.startMs < WINDOW_MS) window.count++
-    else this.#wrong.set(source, { startMs: nowMs, count: 1 })
+    else table.set(source, { startMs: nowMs, count: 1 })
+  }
+
+  /** Somebody on another node waited for it, or nobody could be asked: it is not to be blamed. */
+  cleared(answer: DeviceAnswer): void {
+    const window =
+      answer.kind === 'udp-punch-hole-sent' ? undefined : this.#tableOf(answer).get(sourcePrefix(answer.from.ip))
+    if (window && window.count > 0) window.count--
+  }
+
+  #tableOf(answer: DeviceAnswer) {
+    return isShortSecret(answer) ? this.#short : this.#long
   }
 }
 

@@ -239,8 +239,8 @@ export class Introducer {
       return
     }
     if (this.#deliver(answer, message)) return
+    this.#guesses.missed(answer, clock())
     if (cluster.isAlone || answer.message.length > MAX_ANSWER_BYTES) {
-      this.#guesses.missed(answer, clock())
       counters.answers.nobody_waits++
       return
     }
@@ -253,14 +253,17 @@ export class Introducer {
   }
 
   #deliverElsewhere(answer: DeviceAnswer): void {
-    const { cluster, counters, events, clock } = this.parts
+    const { cluster, counters, events } = this.parts
     cluster
       .answer(answer)
       .then((taken) => {
-        if (!taken) this.#guesses.missed(answer, clock())
+        if (taken) this.#guesses.cleared(answer)
         counters.answers[taken ? 'delivered' : 'nobody_waits']++
       })
-      .catch((error: unknown) => events.unavailable('answer', error))
+      .catch((error: unknown) => {
+        this.#guesses.cleared(answer)
+        events.unavailable('answer', error)
+      })
   }
 
   /** Hands an answer to the initiator that waits for it on this node. False when none does. */

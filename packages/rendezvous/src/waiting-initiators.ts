@@ -138,8 +138,9 @@ export class WaitingInitiators {
     }
     const slot: Slot = { ask }
     asks.push(slot)
-    this.#byHandle.set(keyOf(ask), slot)
-    if (!hasTruePort(ask)) this.#byAddress.set(addressKey(address), slot)
+    // Whoever waits already keeps its place.
+    setNew(this.#byHandle, keyOf(ask), slot)
+    if (!hasTruePort(ask)) setNew(this.#byAddress, addressKey(address), slot)
     this.#unanswered++
     return ask
   }
@@ -188,20 +189,38 @@ export class WaitingInitiators {
     if (!ask) return
     slot.ask = undefined
     if (!ask.isAnswered) this.#unanswered--
-    this.#byHandle.delete(keyOf(ask))
-    if (!hasTruePort(ask)) this.#byAddress.delete(addressKey(ask.address))
+    deleteOwn(this.#byHandle, keyOf(ask), slot)
+    if (!hasTruePort(ask)) deleteOwn(this.#byAddress, addressKey(ask.address), slot)
   }
 
-  /** A port other than 0 and the true one that no handle for this address has. */
+  /**
+   * A port other than 0 and the true one that no handle for this address has. Where nearly all are drawn, one that another
+   * handle has: that is found by its address alone, the new one by its secret.
+   */
   #secretPort({ ip, port: truePort }: Endpoint): number {
-    for (;;) {
-      const port = this.random() & 0xffff
-      if (port !== 0 && port !== truePort && !this.#byAddress.has(addressKey({ ip, port }))) return port
+    let port = 0
+    for (let draws = 0; draws < MAX_DRAWS || port === 0; draws++) {
+      const drawn = this.random() & 0xffff
+      if (drawn === 0 || drawn === truePort) continue
+      port = drawn
+      if (!this.#byAddress.has(addressKey({ ip, port }))) break
     }
+    return port
   }
 }
 
+/** With every tenth port free one in 10^12 handles is not found one by then. */
+const MAX_DRAWS = 256
+
 const IPV6_HANDLE_BYTES = 18
+
+function setNew(slots: Map<string, Slot>, key: string, slot: Slot): void {
+  if (!slots.has(key)) slots.set(key, slot)
+}
+
+function deleteOwn(slots: Map<string, Slot>, key: string, slot: Slot): void {
+  if (slots.get(key) === slot) slots.delete(key)
+}
 
 const hasTruePort = ({ address, initiator }: Ask) => address.port === initiator.remote.port
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { mangleAddress, unmangleAddress } from '@tryst/protocol'
+import { encodeRendezvous, mangleAddress, unmangleAddress } from '@tryst/protocol'
 import {
   type AnswerKind,
   ASKS,
@@ -16,6 +16,7 @@ import {
   type Waiting,
   World,
 } from './attack-world.ts'
+import { TestConnection } from './test-bench.ts'
 
 /** What an answer says, and where it comes from. */
 interface Forged {
@@ -195,6 +196,60 @@ describe('a secret of 16 bits', () => {
         await world.answerTruly(waiting)
         expect(waiting.connection.received).toHaveLength(1)
       })
+})
+
+describe('answers that somebody sends all at once, so that none is known to be wrong before the last is here', () => {
+  const burst = (world: World, count: number, message: (n: number) => ReturnType<typeof answerMessage>, ip: string) => {
+    const connection = new TestConnection({ ip, port: 7_777 })
+    world.last.server.onMessage(connection, encodeRendezvous({ hc: { token: 'any' } }))
+    for (let n = 0; n < count; n++) world.last.server.onMessage(connection, encodeRendezvous(message(n)))
+  }
+
+  it('try no more ports of a handle than those that come one after the other', async () => {
+    const world = await World.open({ nodes: 2 })
+    const waiting = await world.wait('local address', 'IPv4')
+    const { ip, port } = unmangleAddress(waiting.handle)
+    const guess = (n: number) => answerMessage('localAddr', mangleAddress({ ip, port: (port + n) & 0xffff }, 5), TARGET)
+    burst(world, 300, (n) => guess(n + 1 - 300), ATTACKER.IPv4)
+    await world.settled()
+    expect(waiting.connection.received).toEqual([])
+    expect(world.last.server.counters.answers.too_many).toBe(100)
+  })
+
+  it('are not questions to other nodes without end, whatever their handles are', async () => {
+    const world = await World.open({ nodes: 2 })
+    const handle = mangleAddress({ ip: '192.0.2.10', port: 4_000 }, 7)
+    burst(world, 3_000, () => answerMessage('punchHoleSent', handle, TARGET), ATTACKER.IPv4)
+    await world.settled()
+    expect(world.last.server.counters.answers.too_many).toBe(1_000)
+  })
+
+  it('are heard all where controllers on the other node wait for them', async () => {
+    const world = await World.open({ nodes: 2, family: 'IPv6' })
+    const handles: Uint8Array[] = []
+    const waiting: Waiting[] = []
+    for (let n = 0; n < 250; n++) waiting.push(await world.wait('relay', 'IPv6', { port: 10_000 + n }))
+    for (const { handle } of waiting) handles.push(handle)
+    for (let at = 0; at < handles.length; at += 125) {
+      const some = handles.slice(at, at + 125)
+      const answer = (n: number) => answerMessage('relayResponse', some[n] as Uint8Array, TARGET)
+      burst(world, some.length, answer, HOME.IPv6)
+      await world.settled()
+    }
+    expect(waiting.filter(({ connection }) => connection.received.length === 0)).toEqual([])
+  })
+})
+
+it('datagrams in the name of a device do not keep its answers from being heard', async () => {
+  const world = await World.open({ family: 'IPv6' })
+  const waiting = await world.wait('punch towards a relay', 'IPv6')
+  const { ip, port } = unmangleAddress(waiting.handle)
+  for (let n = 1; n <= 300; n++) {
+    const message = answerMessage('punchHoleSent', mangleAddress({ ip, port: (port + n) & 0xffff }, 5), TARGET)
+    await world.answer(world.last, 'udp', message, { ip: HOME.IPv6, port: 5_555 })
+  }
+  await world.answerTruly(waiting)
+  expect(waiting.connection.received).toHaveLength(1)
 })
 
 describe('the answer of the device that was asked', () => {
