@@ -95,7 +95,7 @@ describe('clients that are signed in to an account', () => {
 
   it('are told at once what is wrong with a device, too', async () => {
     await expect(site.controller({ token }).connect('100000001')).rejects.toMatchObject({
-      message: 'ID does not exist',
+      message: expect.stringMatching(/^ID does not exist \([0-9A-Z]{6}\)$/),
     })
   })
 

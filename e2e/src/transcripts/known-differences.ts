@@ -35,6 +35,12 @@ const butFor =
 const withTruePorts = (text: string) => text.replace(/\(IP of (\S+), another port\)/g, '(address of $1)')
 const withoutLanPort = (text: string) => text.replace('"10.0.0.1:21117"', '"10.0.0.1"')
 const withoutWords = (text: string) => text.replace(/, other_failure: "Key mismatch[^"]*"/, '')
+/** Of a refusal: the words that clients have for it themselves, with a code behind them. */
+const withoutAttemptCode = (text: string) =>
+  text
+    .replace(', other_failure: "Remote desktop is offline (CODE)"', '')
+    .replace('{ other_failure: "ID does not exist (CODE)" }', '{}')
+const withSameCode = (text: string) => text.replace(/ \([0-9A-Z]{6}\)"/, ' (CODE)"')
 const withMappedIp = (text: string) => text.replace('{"ip":"', '{"ip":"::ffff:')
 
 /** Of a message that says how a peer can be reached. */
@@ -139,6 +145,14 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     explains: butFor(withoutWords),
   },
   {
+    subject: 'Refusals say a code by which the operator finds the attempt',
+    reference: 'answers ID_NOT_EXIST or OFFLINE; clients show words of their own for it',
+    ours: 'says besides, in `other_failure`, those words with the code of the attempt; not with TRACE_KEEP=0',
+    reason:
+      'Whoever does not reach a device can tell the operator which attempt it was, and `tryst trace` tells what became of it. Clients do the same after these words as after the number; only a translation is lost.',
+    explains: butFor((found) => withoutAttemptCode(withSameCode(found))),
+  },
+  {
     subject: 'RequestRelay is checked like PunchHoleRequest',
     reference: 'passes it on to a device whatever key it names, and answers nothing when the device is not there',
     ours: 'refuses at once, in `refuse_reason`, when the named key is wrong or the device is unknown or offline',
@@ -146,15 +160,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     explains: anyOf(
       at('punch', 'relay requested by A', [5], /receives nothing/),
       at('punch', 'relay requested by A', [9], /refuse_reason: "Key mismatch/),
-      at('punch', 'relay requested by A for an unknown device', [2], /refuse_reason: "ID does not exist"/),
+      at('punch', 'relay requested by A for an unknown device', [2], /refuse_reason: "ID does not exist \(/),
       at('idle', 'a device is offline 30 s after its last registration', [23], /receives nothing/),
       at(
         'idle',
         'a device is offline 30 s after its last registration',
         [31],
-        /refuse_reason: "Remote desktop is offline"/,
+        /refuse_reason: "Remote desktop is offline \(/,
       ),
-      at('restart', 'after a restart: relay request', [3, 11], /refuse_reason: "Remote desktop is offline"/),
+      at('restart', 'after a restart: relay request', [3, 11], /refuse_reason: "Remote desktop is offline \(/),
     ),
   },
   {

@@ -22,6 +22,13 @@ describe('answer to a PunchHoleRequest', () => {
 
   it.each([
     [{ otherFailure: 'Ask your administrator', failure: 2 }, 'otherFailure', 'Ask your administrator', true],
+    [{ otherFailure: 'ID does not exist (K7M2QX)' }, 'idNotExist', 'ID does not exist (K7M2QX)', false],
+    [
+      { otherFailure: 'Remote desktop is offline (K7M2QX)', failure: 2 },
+      'offline',
+      'Remote desktop is offline (K7M2QX)',
+      false,
+    ],
     [{}, 'idNotExist', 'ID does not exist', false],
     [{ failure: 2 }, 'offline', 'Remote desktop is offline', false],
     [{ failure: 3 }, 'keyMismatch', 'Key mismatch', false],

@@ -137,7 +137,7 @@ export function takePart(attempt: Attempt, { node, nameOf = () => undefined }: P
     id: printable(attempt.id),
     ...(session !== '' && { session: printable(session) }),
     ...(asked && { asked: { kind: asked.kind, from: formatEndpoint(asked.from), over: asked.over } }),
-    steps: notes.map((note) => stepOf(note, nameOf)),
+    steps: notes.map((note) => stepOf(note, nameOf, session)),
   }
 }
 
@@ -152,8 +152,10 @@ export const noteworthyStep = (steps: readonly TraceStep[]): TraceStep | undefin
 const stepOf = (
   { atMs, step, what, via, node, from, relay }: Note,
   nameOf: (node: string) => string | undefined,
+  session: string,
 ): TraceStep => ({
   ...{ atMs, step },
+  ...(step === 'ticket' && { session: printable(session) }),
   ...(what !== '' && { what }),
   ...(via !== '' && { over: transportOf(via) }),
   ...(node !== '' && { node: nameOf(node) ?? node }),

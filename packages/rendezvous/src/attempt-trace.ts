@@ -50,6 +50,8 @@ export interface TraceStep {
   readonly what?: string
   /** Where from, or where to. */
   readonly address?: string
+  /** Where the side comes from that was joined with the one at `address`. */
+  readonly partner?: string
   readonly over?: string
   readonly node?: string
   readonly relay?: string

@@ -46,7 +46,7 @@ describe('the record of an attempt', () => {
       { step: 'asked' },
       { step: 'pushed', what: 'punch', over: 'udp', address: '203.0.113.9:7000' },
       { step: 'answered', what: 'relay-response', address: '203.0.113.9:6001', relay: 'r:1' },
-      { step: 'ticket' },
+      { step: 'ticket', session: 'session-1' },
       { step: 'left', what: 'answered' },
     ])
     expect((part?.steps[2]?.atMs ?? 0) - (part?.atMs ?? 0)).toBe(40)
@@ -74,7 +74,7 @@ describe('the record of an attempt', () => {
     const [asking] = a.parts()
     expect(asking && stepsOf(asking)).toEqual([
       { step: 'asked' },
-      { step: 'ticket' },
+      { step: 'ticket', session: 'session-1' },
       { step: 'pushed', what: 'relay', over: 'udp', node: 'b' },
     ])
     expect(b.parts()).toEqual([

@@ -33,6 +33,7 @@ export {
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
 export { findPublicKey } from './public-key.ts'
 export {
+  hasServerAsParent,
   packageVersion,
   processInput,
   readConfigOrExit,

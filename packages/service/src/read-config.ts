@@ -15,6 +15,10 @@ export const TICKETS_FROM_PARENT = 'TICKETS_FROM_PARENT'
 export const ticketsGoThroughParent = (): boolean =>
   process.env[TICKETS_FROM_PARENT] === 'Y' && process.channel !== undefined
 
+/** Whether a parent runs ID server and relay together, and hands on what the one has for the other. */
+export const hasServerAsParent = (): boolean =>
+  process.env[TICKETS_FROM_PARENT] !== undefined && process.channel !== undefined
+
 function readFileIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

@@ -1,5 +1,5 @@
 import type { TraceStore } from '@tryst/rendezvous'
-import { type HbbrConfig, type Logger, nodeLabel, ticketsGoThroughParent } from '@tryst/service'
+import { type HbbrConfig, hasServerAsParent, type Logger, nodeLabel } from '@tryst/service'
 import { TraceWriter } from '@tryst/shared-node'
 import { RedisTraceStore } from '@tryst/state-redis'
 import type { EventLog } from './event-log.ts'
@@ -26,7 +26,7 @@ export function openRelayTrace(
 
 /** The ID server that the same parent runs. */
 function storeOfParent(): TraceStore | undefined {
-  if (!ticketsGoThroughParent()) return undefined
+  if (!hasServerAsParent()) return undefined
   return {
     write: async (trace) => void process.send?.({ trace }),
     read: async function* () {},

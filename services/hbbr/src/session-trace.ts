@@ -13,9 +13,14 @@ interface Note {
   readonly atMs: number
   readonly step: RelayStepName
   readonly from: Endpoint
-  readonly what: string
-  readonly bytes: number
-  readonly lastedMs: number
+  readonly details: NoteDetails
+}
+
+interface NoteDetails {
+  readonly what?: string
+  readonly partner?: Endpoint | undefined
+  readonly bytes?: number
+  readonly lastedMs?: number
 }
 
 type TracedEvents = Pick<RelayEvents, 'waiting' | 'paired' | 'joined' | 'handedOver' | 'turnedAway' | 'pairEnded'>
@@ -39,9 +44,9 @@ export class SessionTrace implements RelayEvents {
     this.#note(uuid, 'waiting', from)
   }
 
-  paired: TracedEvents['paired'] = (uuid, second, mode) => {
-    this.log.paired(uuid, second, mode)
-    this.#note(uuid, 'paired', second)
+  paired: TracedEvents['paired'] = (uuid, second, mode, first) => {
+    this.log.paired(uuid, second, mode, first)
+    this.#note(uuid, 'paired', second, { partner: first })
   }
 
   joined: TracedEvents['joined'] = (uuid, local, mode) => {
@@ -56,12 +61,12 @@ export class SessionTrace implements RelayEvents {
 
   turnedAway: TracedEvents['turnedAway'] = (reason, from, uuid) => {
     this.log.turnedAway(reason, from, uuid)
-    this.#note(uuid, 'turned_away', from, reason)
+    this.#note(uuid, 'turned_away', from, { what: reason })
   }
 
   pairEnded: TracedEvents['pairEnded'] = (reason, second, ageMs, totalBits, uuid) => {
     this.log.pairEnded(reason, second, ageMs, totalBits, uuid)
-    this.#note(uuid, 'ended', second, reason, totalBits / 8, Math.round(ageMs))
+    this.#note(uuid, 'ended', second, { what: reason, bytes: totalBits / 8, lastedMs: Math.round(ageMs) })
   }
 
   brokerFailed: RelayEvents['brokerFailed'] = (error) => this.log.brokerFailed(error)
@@ -80,9 +85,9 @@ export class SessionTrace implements RelayEvents {
     }))
   }
 
-  #note(uuid: string, step: RelayStepName, from: Endpoint, what = '', bytes = -1, lastedMs = -1): void {
+  #note(uuid: string, step: RelayStepName, from: Endpoint, details: NoteDetails = {}): void {
     if (uuid === '' || looksLikeHealthSession(uuid)) return
-    const note: Note = { atMs: this.clock(), step, from, what, bytes, lastedMs }
+    const note: Note = { atMs: this.clock(), step, from, details }
     const notes = this.#changed.get(uuid)
     if (notes) {
       if (notes.length < MAX_STEPS) notes.push(note)
@@ -95,12 +100,12 @@ export class SessionTrace implements RelayEvents {
   }
 }
 
-const stepOf = ({ atMs, step, from, what, bytes, lastedMs }: Note): TraceStep => ({
-  ...{ atMs, step, address: from.port === 0 ? from.ip : formatEndpoint(from) },
-  ...(what !== '' && { what }),
-  ...(bytes >= 0 && { bytes }),
-  ...(lastedMs >= 0 && { lastedMs }),
+const stepOf = ({ atMs, step, from, details: { partner, ...details } }: Note): TraceStep => ({
+  ...{ atMs, step, address: addressOf(from), ...details },
+  ...(partner && { partner: addressOf(partner) }),
 })
+
+const addressOf = (endpoint: Endpoint): string => (endpoint.port === 0 ? endpoint.ip : formatEndpoint(endpoint))
 
 /** A stranger's text: no control characters, no length to speak of. */
 const printable = (text: string): string => text.replace(/[^\x21-\x7e]/g, '?').slice(0, MAX_TEXT)

@@ -4,6 +4,7 @@ import {
   createLogger,
   createMetrics,
   describeListenError,
+  hasServerAsParent,
   installShutdown,
   ListenError,
   loadKeyPair,
@@ -13,7 +14,6 @@ import {
   redisPlace,
   runWorkers,
   startWantedHealthServer,
-  ticketsGoThroughParent,
   workerConfig,
   workerNumber,
 } from '@tryst/service'
@@ -107,7 +107,7 @@ function openTrace({ trace: store, shared }: State): AttemptTrace | undefined {
   if (config.traceKeepMs === 0) return undefined
   const node = nodeLabel(config)
   const nameOf = (other: string) => shared?.node.others.get(other as NodeId)?.name
-  const relay = !shared && ticketsGoThroughParent() ? process : undefined
+  const relay = !shared && hasServerAsParent() ? process : undefined
   return new AttemptTrace({ store, node, nameOf, random: randomUint32, log, relay })
 }
 

@@ -26,6 +26,12 @@ export interface UtilsInput extends Surroundings {
   readonly print: (text: string) => void
 }
 
+interface TraceFlags {
+  readonly last?: string
+  readonly json?: true
+  readonly folder?: string
+}
+
 /** The operator's command. Its words may be written in any case; what it prints scripts may rely on. */
 export async function runUtils({ name, argv, version, env, cwd, print }: UtilsInput): Promise<CommandResult> {
   let result: CommandResult | undefined
@@ -73,6 +79,18 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
       const { runDoctor } = await import('./doctor-command.ts')
       result = await runDoctor({ host, flags, cwd, print })
     })
+  const trace = program
+    .command('trace [code]')
+    .description('What became of an attempt to connect, by the code that the client shows')
+    .option('--last <number>', 'List the last attempts instead; default: 20')
+    .option('--json', 'For scripts')
+    .option('--folder <folder>', "The server's working directory; default: this one, else ./data")
+    .action(async (code: string | undefined, flags: TraceFlags) => {
+      const { runTrace } = await import('./trace/trace-command.ts')
+      const { last, folder, json } = flags
+      const output = json ? 'json' : 'text'
+      result = await runTrace({ code, last, output, folder, redisFlags: redisFlagsOf(trace), env, cwd })
+    })
   // Their own first step takes these (start.ts); here they stand for the list of commands.
   program.command('init').description('Make what the containers need: keys, secrets, a certificate')
   program.command('health [services...]').description('Ask the services that run here whether they are well')
@@ -115,7 +133,7 @@ export async function runUtils({ name, argv, version, env, cwd, print }: UtilsIn
     for (const { flag, meaning } of redisFlags) command.option(`${flag} <value>`, meaning)
   }
   for (const { flag, meaning } of redisFlags)
-    for (const command of [importing, exporting]) command.option(`${flag} <value>`, meaning)
+    for (const command of [trace, importing, exporting]) command.option(`${flag} <value>`, meaning)
 
   const [word = '', ...rest] = argv
   try {

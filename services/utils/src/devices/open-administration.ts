@@ -21,7 +21,7 @@ const DATA_FOLDER = 'data'
  * @throws UsageError, ConfigError, DatabaseOpenError, RedisUnreachableError, AdministrationError
  */
 export async function openAdministration(input: OpenAdministrationInput): Promise<Administration> {
-  const folder = folderOf(input)
+  const folder = serverFolder(input)
   const { env, redisFlags } = input
   const config = parseDeviceToolConfig(redisFlags, { env, cwd: folder, readFile: readIfThere })
   if (redisFlags.size === 0 && config.adminSocket !== 'none') {
@@ -38,7 +38,8 @@ export async function openAdministration(input: OpenAdministrationInput): Promis
   return openSqliteAdministration(path, config)
 }
 
-function folderOf({ folder, env, cwd }: OpenAdministrationInput): string {
+/** The folder that was named, else the one that looks like a server's. */
+export function serverFolder({ folder, env, cwd }: Surroundings & { readonly folder: string | undefined }): string {
   if (folder !== undefined) return resolve(cwd, folder)
   const isOne = (candidate: string) =>
     ['id_ed25519', 'db_v2.sqlite3', 'admin.sock'].some((name) => existsSync(join(candidate, name)))
