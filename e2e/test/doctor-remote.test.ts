@@ -65,6 +65,10 @@ describeHere(`tryst doctor on another machine${skipped}`, () => {
     expectOnly(await at.examine(at.ip, at.operator, '--port', '31116'), 'ports-half-moved')
   })
 
+  it('finds that the network of a container hides where clients come from', async () => {
+    expectOnly(await (await start({ network: 'hiding' })).examine(), 'sources-hidden')
+  })
+
   describe('in the network of the server, where the router leads nobody back in,', () => {
     const PUBLIC_IP = '198.51.100.5'
     const startInside = async () => {

@@ -9,6 +9,8 @@ export interface RemoteServerOptions {
   /** The address of the server in the network that it shares with the operator. Default: a public one. */
   readonly ip?: string
   readonly operatorIp?: string
+  /** Between both stands a machine on which the server is a container, and which hides who comes. */
+  readonly network?: 'hiding'
   readonly hbbs?: Readonly<Record<string, string>>
   readonly hbbr?: Readonly<Record<string, string>>
 }
@@ -31,19 +33,43 @@ export function dropAt(place: Namespace, hook: 'prerouting' | 'input' | 'output'
 export class RemoteServer {
   readonly server = Namespace.make('server')
   readonly operator = Namespace.make('operator')
+  #gateway: Namespace | undefined
   readonly #folder = mkdtempSync(join(tmpdir(), 'tryst-remote-'))
   readonly #services: ServiceProcess[] = []
 
   private constructor(
     readonly ip: string,
     operatorIp: string,
+    network: RemoteServerOptions['network'],
   ) {
-    this.server.connect(this.operator, `${ip}/24`, `${operatorIp}/24`)
+    if (network === 'hiding') this.#gateway = this.#makeGateway(ip, operatorIp)
+    else this.server.connect(this.operator, `${ip}/24`, `${operatorIp}/24`)
+  }
+
+  /** As a container engine whose network translates both addresses. */
+  #makeGateway(ip: string, operatorIp: string): Namespace {
+    const gateway = Namespace.make('gateway')
+    gateway.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
+    gateway.connect(this.operator, `${ip}/24`, `${operatorIp}/24`)
+    gateway.connect(this.server, '172.18.0.1/16', '172.18.0.2/16')
+    this.server.ip('route', 'add', 'default', 'via', '172.18.0.1')
+    gateway.nft(`table ip container {
+  chain in {
+    type nat hook prerouting priority -100
+    iifname "${this.operator.label}" dnat to 172.18.0.2
+  }
+  chain out {
+    type nat hook postrouting priority 100
+    oifname "${this.server.label}" snat to 172.18.0.1
+  }
+}
+`)
+    return gateway
   }
 
   static async start(options: RemoteServerOptions = {}): Promise<RemoteServer> {
-    const { ip = REMOTE_IP, operatorIp = OPERATOR_IP, hbbs, hbbr } = options
-    const remote = new RemoteServer(ip, operatorIp)
+    const { ip = REMOTE_IP, operatorIp = OPERATOR_IP, network, hbbs, hbbr } = options
+    const remote = new RemoteServer(ip, operatorIp, network)
     try {
       // The ID server first: it makes the key.
       await remote.#start('hbbs', { PUBLIC_HOST: ip, ...hbbs })
@@ -68,7 +94,7 @@ export class RemoteServer {
 
   async close(): Promise<void> {
     await Promise.all(this.#services.map((service) => service.stop()))
-    await Promise.all([this.server.remove(), this.operator.remove()])
+    await Promise.all([this.server.remove(), this.operator.remove(), this.#gateway?.remove()])
     rmSync(this.#folder, { recursive: true, force: true })
   }
 

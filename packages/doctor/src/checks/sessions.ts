@@ -143,5 +143,5 @@ const failed = (how: string, { failure, text }: Extract<SessionOutcome, { kind: 
     'session-failed',
     `a session ${how} does not come about`,
     `${text} (${failure})`,
-    'look this text up in docs/troubleshooting.md, and see the logs of hbbs and hbbr',
+    'see the logs of hbbs and hbbr; docs/troubleshooting.md goes by this text',
   )
