@@ -62,7 +62,10 @@ describe('the ID server', () => {
     }
     between(performance.now() - startedMs, 28_000, 34_000)
     const error = await controller.connect(device.id).catch((reason: ConnectError) => reason)
-    expect(error).toMatchObject({ failure: 'offline', message: expect.stringMatching(/^Remote desktop is offline \([0-9A-Z]{6}\)$/) })
+    expect(error).toMatchObject({
+      failure: 'offline',
+      message: expect.stringMatching(/^Remote desktop is offline \([0-9A-Z]{6}\)$/),
+    })
   })
 
   it('keeps a device online by heartbeats alone', async () => {

@@ -79,8 +79,7 @@ function judgeResponse(response: rendezvous.PunchHoleResponse.$Properties): Punc
       feedback: response.feedback ?? 0,
     }
   }
-  const [failure, text] =
-    FAILURES[response.failure ?? 0] ?? (['unknownFailure', 'other punch hole failure'] as const)
+  const [failure, text] = FAILURES[response.failure ?? 0] ?? (['unknownFailure', 'other punch hole failure'] as const)
   const { otherFailure } = response
   if (!otherFailure) return failed(failure, text)
   // Stock clients show the server's words whatever they are. These are their own, with the code of the attempt.
