@@ -32,9 +32,14 @@ async function open(handler: Partial<FramedTcpHandler> = echo, more: object = {}
 async function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
   const socket = connect({ port, host })
   opened.push({ close: () => socket.destroy() })
+  // A connection may end with a reset.
+  socket.on('error', () => undefined)
   await once(socket, 'connect')
   return socket
 }
+
+/** `once` would take a reset for a failure. */
+const gone = (socket: Socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))
 
 const bytes = (length: number) => new Uint8Array(length).fill(length)
 
@@ -83,7 +88,7 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
     const received: number[] = []
     const { port } = await listen({ onMessage: (_, payload) => void received.push(payload.length) })
     const socket = await dial(port)
-    const closed = once(socket, 'close')
+    const closed = gone(socket)
     socket.write(encodeFrame(bytes(1_001)).subarray(0, 3))
     await closed
     expect(received).toEqual([])
@@ -92,7 +97,7 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
   it('ends a connection whose first message trickles for too long', async () => {
     const { port } = await listen(echo, { firstMessageTimeoutMs: 300 })
     const socket = await dial(port)
-    const closed = once(socket, 'close')
+    const closed = gone(socket)
     const frame = encodeFrame(bytes(900))
     let at = 0
     const trickle = setInterval(() => socket.write(frame.subarray(at, ++at)), 20)
@@ -104,7 +109,7 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
   it('ends a connection that is idle after its messages', async () => {
     const { port } = await listen(echo, { idleTimeoutMs: 300 })
     const socket = await dial(port)
-    const closed = once(socket, 'close')
+    const closed = gone(socket)
     socket.write(encodeFrame(bytes(1)))
     socket.resume()
     await closed
@@ -134,7 +139,6 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
       const heard: FramedTcpConnection[] = []
       const { port } = await listen({ onMessage: (connection) => void heard.push(connection) })
       const socket = await dial(port)
-      socket.on('error', () => undefined)
       socket.write(encodeFrame(bytes(1)))
       while (heard.length === 0) await new Promise(setImmediate)
       expect(heard[0]?.isClosed).toBe(false)
@@ -159,7 +163,6 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
     }
     const { port } = await listen({ onMessage, onClose }, { idleTimeoutMs: 500 })
     const socket = await dial(port)
-    socket.on('error', () => undefined)
     socket.pause()
     const sender = setInterval(() => socket.write(encodeFrame(bytes(1))), 20)
     const deadline = performance.now() + 10_000
@@ -172,9 +175,8 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
   it('ends a connection that asks and asks and reads no answer', async () => {
     const { port } = await listen({ onMessage: (connection) => connection.send(new Uint8Array(64 * 1024)) })
     const socket = await dial(port)
-    socket.on('error', () => undefined)
     socket.pause()
-    const closed = new Promise((resolve) => socket.once('close', resolve))
+    const closed = gone(socket)
     const asker = setInterval(
       () => socket.write(Buffer.concat(Array.from({ length: 20 }, () => encodeFrame(bytes(1))))),
       5,
@@ -200,7 +202,6 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
       const told = new Promise<void>((resolve) => {
         whenGone = resolve
       })
-      socket.on('error', () => undefined)
       socket[leave]()
       await told
     }
@@ -211,7 +212,7 @@ describe.each<Accepting>(['raw', 'portable'])('a listener for frames, with %s co
     const seen: FramedTcpConnection[] = []
     const { port } = await listen({ onOpen: () => false, onClose: (connection) => void seen.push(connection) })
     const socket = await dial(port)
-    await once(socket.resume(), 'close')
+    await gone(socket.resume())
     expect(seen).toEqual([])
   })
 
