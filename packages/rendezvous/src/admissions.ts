@@ -16,11 +16,16 @@ export interface AdmissionsParts {
   readonly events: Pick<RendezvousEvents, 'unavailable'>
 }
 
-/** `waiting`, `turned-away`: told NOT_DEPLOYED. `too-many`: it would wait, but its network has listed enough. */
+/** Listing one is much work for the store, which looks through the others; and strangers have many addresses. */
+const NEW_LISTINGS_PER_SECOND = 20
+
+/** `waiting`, `turned-away`: told NOT_DEPLOYED. `too-many`: it would wait, but enough have been listed for now. */
 export type AdmissionOutcome = 'admitted' | 'waiting' | 'turned-away' | 'too-many'
 
 /** Asks for the operator's word on devices that need one (docs/access.md). */
 export class Admissions {
+  readonly #listings = { sinceMs: Number.NEGATIVE_INFINITY, count: 0 }
+
   constructor(private readonly parts: AdmissionsParts) {}
 
   /** Whoever comes may register a new id: nobody has to be asked. */
@@ -43,10 +48,20 @@ export class Admissions {
       case 'turn-away':
         return 'turned-away'
       default:
-        if (standing !== 'pending' && !mayList()) return 'too-many'
+        if (standing !== 'pending' && !(mayList() && this.#mayListOneMore())) return 'too-many'
         await access.enlist(claim, why, clock())
         return 'waiting'
     }
+  }
+
+  #mayListOneMore(): boolean {
+    const listings = this.#listings
+    const nowMs = this.parts.clock()
+    if (nowMs - listings.sinceMs >= 1_000 || nowMs < listings.sinceMs) {
+      listings.sinceMs = nowMs
+      listings.count = 0
+    }
+    return ++listings.count <= NEW_LISTINGS_PER_SECOND
   }
 
   /** The device is registered: what let it in is used up. */

@@ -61,9 +61,33 @@ describe('where devices wait for the operator', () => {
 
   it('counts only devices that are not listed yet against the limit on new ids', async () => {
     const it = bench('approve')
-    for (let i = 0; i < 32; i++) expect(await it.register(`device${i}`, home)).toBe(NOT_DEPLOYED)
+    for (let i = 0; i < 32; i++) {
+      expect(await it.register(`device${i}`, home)).toBe(NOT_DEPLOYED)
+      it.passTime(100)
+    }
     expect(await it.register('onemore', home)).toBe(TOO_FREQUENT)
     for (let i = 0; i < 32; i++) expect(await it.register(`device${i}`, home)).toBe(NOT_DEPLOYED)
+  })
+
+  it('lists no more than 20 new devices in a second, wherever they come from, and the others a little later', async () => {
+    const it = bench('approve')
+    const ask = (n: number) => it.register(`device${n}`, `198.51.${n >> 8}.${n & 255}`)
+    const answers = new Map<unknown, number>()
+    for (let n = 0; n < 500; n++) {
+      const answer = await ask(n)
+      answers.set(answer, (answers.get(answer) ?? 0) + 1)
+    }
+    expect(answers).toEqual(
+      new Map([
+        [NOT_DEPLOYED, 20],
+        [TOO_FREQUENT, 480],
+      ]),
+    )
+    // Those that wait already are told so all the same.
+    expect(await ask(7)).toBe(NOT_DEPLOYED)
+    it.passTime(1_000)
+    expect(await ask(400)).toBe(NOT_DEPLOYED)
+    expect(await it.access.listed()).toHaveLength(21)
   })
 
   it('answers SERVER_ERROR while nobody can say what the operator has said', async () => {
