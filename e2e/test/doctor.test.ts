@@ -63,11 +63,17 @@ describe('tryst doctor finds nothing wrong', () => {
 })
 
 describe('the first that tryst doctor finds is', () => {
-  it('the wrong key', async () => {
+  it.each([[[]], [['--ws-only']]])('the wrong key: %j', async (flags) => {
     const site = await startSite()
-    const run = await examineSite(site, '--key', OTHER_KEY)
+    const run = await examineSite(site, '--key', OTHER_KEY, ...flags)
     expectCause(run, 'key-wrong')
     expect(run.faults).toEqual(['key-wrong'])
+  })
+
+  it('a key that nobody has told it, which is a warning', async () => {
+    const { ports } = await startSite()
+    const { status, faults } = await runDoctor([SITE_HOST, '--port', `${ports.main}`])
+    expect({ status, faults }).toEqual({ status: 0, faults: ['key-unknown'] })
   })
 
   it('the other key of the relay', async () => {

@@ -91,11 +91,18 @@ async function askForNobody(known: Known): Promise<UnknownDeviceAnswer> {
     if (!response) return 'foreign'
     // With the code of the attempt behind it.
     if (/^ID does not exist \([0-9A-Z]+\)$/.test(response.otherFailure)) return 'unknown'
-    if (response.otherFailure) return { refusal: response.otherFailure }
-    return response.failure === rendezvous.PunchHoleResponse.Failure.LICENSE_MISMATCH ? 'keyMismatch' : 'unknown'
+    return readAnswer(response)
   } finally {
     void link.close()
   }
+}
+
+const UNKNOWN_ID = /not exist/i
+
+/** A server may put a text of its own beside the reason. */
+function readAnswer({ failure, otherFailure }: rendezvous.PunchHoleResponse.$Properties): UnknownDeviceAnswer {
+  if (failure === rendezvous.PunchHoleResponse.Failure.LICENSE_MISMATCH) return 'keyMismatch'
+  return otherFailure && !UNKNOWN_ID.test(otherFailure) ? { refusal: otherFailure } : 'unknown'
 }
 
 export function judgeKey(facts: KeyFacts): Verdict {

@@ -93,7 +93,9 @@ export function judgeRelayKey({ relay, key, withKey, silent, joins }: RelayKeyFa
     const finding = wrong(
       'relay-key',
       `the relay ${relay} has another key than the ID server`,
-      `it closes connections with ${key}, which the ID server takes`,
+      key === ''
+        ? 'it closes connections without a key, and the ID server asks for none'
+        : `it closes connections with ${key}, which the ID server takes`,
       'give hbbr the KEY of hbbs: with -k _ or KEY=_ a copy of the same id_ed25519 and id_ed25519.pub; hbbr logs "Relay authentication failed"',
     )
     return { findings: [finding], breaks: ['relay'] }
