@@ -1,4 +1,4 @@
-import type { Check, Known, Part } from './check.ts'
+import type { Check, Known, Part, Verdict } from './check.ts'
 import { certificate } from './checks/certificate.ts'
 import { clock } from './checks/clock.ts'
 import { forwardedHeaders } from './checks/forwarded-headers.ts'
@@ -14,7 +14,7 @@ import { anySession, relayedSession } from './checks/sessions.ts'
 import { sources } from './checks/sources.ts'
 import { udp } from './checks/udp.ts'
 import { webSocketPorts } from './checks/web-socket-ports.ts'
-import type { Finding } from './finding.ts'
+import { doubtful, type Finding } from './finding.ts'
 import type { Target } from './target.ts'
 
 /** Causes stand before what follows from them. */
@@ -72,7 +72,7 @@ export async function examine(
         leftOut.push(check.name)
         continue
       }
-      const verdict = await check.run(known)
+      const verdict = await check.run(known).catch((error: unknown) => notMade(check, error))
       known = { ...known, ...verdict.learned }
       for (const part of verdict.breaks ?? []) broken.add(part)
       // Where clients have nothing else, all of them need the proxy.
@@ -86,4 +86,11 @@ export async function examine(
     for (const close of closing) await close()
   }
   return { host: target.host, findings, leftOut }
+}
+
+/** A mistake of ours, or of this machine's: the others go on. */
+function notMade({ name }: Check, error: unknown): Verdict {
+  const evidence = error instanceof Error ? error.message : String(error)
+  const remedy = 'see whether this machine lacks something; if not, this is a fault of the doctor'
+  return { findings: [doubtful('check-failed', `this could not be checked: ${name}`, evidence, remedy)] }
 }

@@ -8,6 +8,7 @@ export const FINDING_CODES = [
   'certificate-expiring',
   'certificate-name',
   'certificate-untrusted',
+  'check-failed',
   'clock-off',
   'hairpin-missing',
   'headers-missing',
