@@ -33,8 +33,11 @@ export type PairEnd = (typeof PAIR_ENDS)[number]
 export interface RelayEvents {
   /** The first half of a session waits. */
   waiting(uuid: string, from: Endpoint): void
-  /** @param first undefined: it is on another relay */
-  paired(uuid: string, second: Endpoint, mode: PairMode, first: Endpoint | undefined): void
+  /**
+   * @param first undefined: it is on another relay
+   * @param device that the session is with, as the controller says; empty where only the device's half is here
+   */
+  paired(uuid: string, second: Endpoint, mode: PairMode, first: Endpoint | undefined, device: string): void
   /** A half that waited here was joined with one on another relay, which limits and counts the session. */
   joined(uuid: string, local: Endpoint, mode: PairMode): void
   /** A half was given to a relay on this host, where its partner waits. */

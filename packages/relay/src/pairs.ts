@@ -98,7 +98,7 @@ export class Pairs {
     const controller = first.role === 'controller' && second.role === 'device' ? first.half : second.half
     const pair = new Pair({ first: first.half, second: second.half, controller, uuid: second.uuid }, this.#context)
     this.#counters.paired++
-    this.#events.paired(second.uuid, second.half.remote, pair.mode, first.half.remote)
+    this.#events.paired(second.uuid, second.half.remote, pair.mode, first.half.remote, first.device || second.device)
     first.handOver(pair.from(first.half))
     second.handOver(pair.from(second.half))
     this.#watch(pair, this.#pairs)
@@ -109,7 +109,7 @@ export class Pairs {
     const pair = newPairAcross(half, remote, this.#context)
     this.#counters.paired++
     this.#counters.dialled++
-    this.#events.paired(half.uuid, half.half.remote, pair.mode, undefined)
+    this.#events.paired(half.uuid, half.half.remote, pair.mode, undefined, half.device)
     half.handOver(pair.from(half.half))
     this.#watch(pair, this.#pairs)
   }

@@ -55,7 +55,14 @@ export class AttemptRecorder {
   readonly #budget: AttemptBudget
   #changed: Attempt[] = []
 
-  constructor(private readonly parts: { readonly clock: Clock; readonly random: () => number }) {
+  constructor(
+    private readonly parts: {
+      readonly clock: Clock
+      readonly random: () => number
+      /** Attempts at this device are of no interest. Default: all are. */
+      readonly isIgnored?: (id: string) => boolean
+    },
+  ) {
     this.#budget = new AttemptBudget(parts.clock)
   }
 
@@ -66,7 +73,7 @@ export class AttemptRecorder {
       this.note(before, 'asked_again')
       return before
     }
-    if (!this.#admit(connection.remote.ip)) return undefined
+    if (this.parts.isIgnored?.(id) || !this.#admit(connection.remote.ip)) return undefined
     const asked = { kind, from: connection.remote, over: connection.transport }
     const attempt = newAttempt(this.parts.random() & ATTEMPT_CODE_MASK, id, asked)
     connection[ATTEMPT] = attempt

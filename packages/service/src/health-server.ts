@@ -3,8 +3,10 @@ import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { BindAddress } from './value-schemas.ts'
 
-/** Why a service does not want new work: shown to whoever asks. */
-export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
+/** Why a service does not want new work: shown to whoever asks. `detail`: lines from which that does not follow. */
+export type Readiness =
+  | { readonly ready: true; readonly detail?: string }
+  | { readonly ready: false; readonly reason: string }
 
 export interface HealthServerOptions {
   readonly bind: { readonly host: string; readonly port: number }
@@ -33,7 +35,7 @@ export async function startHealthServer({ bind, metrics, readiness }: HealthServ
     return reply
       .type('text/plain')
       .code(state.ready ? 200 : 503)
-      .send(state.ready ? 'ready\n' : `not ready: ${state.reason}\n`)
+      .send(state.ready ? `ready\n${state.detail ?? ''}` : `not ready: ${state.reason}\n`)
   })
   server.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),

@@ -19,7 +19,14 @@ export { type KeyPairOptions, type LoadedKeyPair, loadKeyPair } from './key-pair
 export { describeListenError, ListenError, type ListenTarget } from './listen-error.ts'
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts'
 export { makeFolder } from './make-folder.ts'
-export { createMetrics, type LabelledReading, type Metrics, type Reading, zeroCounts } from './metrics.ts'
+export {
+  createMetrics,
+  type GridReading,
+  type LabelledReading,
+  type Metrics,
+  type Reading,
+  zeroCounts,
+} from './metrics.ts'
 export { belongTogether, generateSecretKey, nodeSigner, publicHalf } from './node-signer.ts'
 export { WorkerSiblings } from './parcels.ts'
 export {
@@ -31,6 +38,7 @@ export {
   parseStandaloneConfig,
 } from './parse-config.ts'
 export { findPortOwner, type PortOwner, type PortProtocol } from './port-owner.ts'
+export { looksLikeProbe, probeId } from './probe-id.ts'
 export { findPublicKey } from './public-key.ts'
 export {
   hasServerAsParent,

@@ -15,6 +15,14 @@ export interface LabelledReading<Value extends string> {
   readonly read: () => Readonly<Record<Value, number>>
 }
 
+/** The same for one number per pair of values of two labels, both closed unions. */
+export interface GridReading {
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly [string, string]
+  readonly read: () => Iterable<readonly [values: readonly [string, string], level: number]>
+}
+
 /**
  * The numbers of one process. Those who count keep plain numbers, which are read when they are asked for: counting
  * costs a message nothing.
@@ -27,6 +35,7 @@ export interface Metrics {
   /** Something that comes and goes. */
   level(reading: Reading): void
   levels<Value extends string>(reading: LabelledReading<Value>): void
+  grid(reading: GridReading): void
 }
 
 export interface MetricsOptions {
@@ -72,6 +81,15 @@ export function createMetrics({ process = 'included' }: MetricsOptions = {}): Me
         collect() {
           this.reset()
           for (const [value, count] of Object.entries<number>(read())) this.set({ [label]: value }, count)
+        },
+      })
+    },
+    grid({ name, help, labels: [one, other], read }) {
+      new Gauge({
+        ...{ name, help, registers, labelNames: [one, other] },
+        collect() {
+          this.reset()
+          for (const [[a, b], level] of read()) this.set({ [one]: a, [other]: b }, level)
         },
       })
     },

@@ -1,6 +1,7 @@
 import { type Endpoint, formatEndpoint } from '@tryst/protocol'
 import type { RelayEvents } from '@tryst/relay'
 import { AttemptBudget, type RelayStepName, type TracePart, type TraceStep } from '@tryst/rendezvous'
+import { looksLikeProbe } from '@tryst/service'
 import { looksLikeHealthSession } from '@tryst/service/health-session'
 
 /** Sessions with something new between two `take`, which is a second. */
@@ -8,6 +9,7 @@ const MAX_CHANGED = 1_000
 /** Steps of one session between two `take`. */
 const MAX_STEPS = 16
 const MAX_TEXT = 100
+const MAX_IGNORED = 1_000
 
 interface Note {
   readonly atMs: number
@@ -30,6 +32,8 @@ export class SessionTrace implements RelayEvents {
   readonly counts = { recorded: 0, left_out: 0 }
   readonly #budget: AttemptBudget
   #changed = new Map<string, Note[]>()
+  /** Sessions by which servers probe themselves. */
+  readonly #ignored = new Set<string>()
 
   /** @param clock milliseconds since 1970, as the ID servers count them */
   constructor(
@@ -44,8 +48,9 @@ export class SessionTrace implements RelayEvents {
     this.#note(uuid, 'waiting', from)
   }
 
-  paired: TracedEvents['paired'] = (uuid, second, mode, first) => {
-    this.log.paired(uuid, second, mode, first)
+  paired: TracedEvents['paired'] = (uuid, second, mode, first, device) => {
+    this.log.paired(uuid, second, mode, first, device)
+    if (looksLikeProbe(device)) return this.#ignore(uuid)
     this.#note(uuid, 'paired', second, { partner: first })
   }
 
@@ -85,8 +90,14 @@ export class SessionTrace implements RelayEvents {
     }))
   }
 
+  #ignore(uuid: string): void {
+    this.#changed.delete(uuid)
+    if (this.#ignored.size < MAX_IGNORED) this.#ignored.add(uuid)
+  }
+
   #note(uuid: string, step: RelayStepName, from: Endpoint, details: NoteDetails = {}): void {
     if (uuid === '' || looksLikeHealthSession(uuid)) return
+    if (step === 'ended' && this.#ignored.delete(uuid)) return
     const note: Note = { atMs: this.clock(), step, from, details }
     const notes = this.#changed.get(uuid)
     if (notes) {

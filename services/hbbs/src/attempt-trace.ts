@@ -10,6 +10,8 @@ export interface AttemptTraceOptions {
   /** The same of another node, where it is known. */
   readonly nameOf: (node: string) => string | undefined
   readonly random: () => number
+  /** Attempts at this device are of no interest. */
+  readonly isIgnored: (id: string) => boolean
   readonly log: Logger
   /** A parent process, which hands on what the relay has noted. Not there: the relay writes itself, or does not. */
   readonly relay?: { on(event: 'message', listener: (message: unknown) => void): unknown } | undefined
@@ -25,7 +27,7 @@ export class AttemptTrace {
 
   constructor(private readonly options: AttemptTraceOptions) {
     const { store, random, log, relay } = options
-    this.recorder = new AttemptRecorder({ clock: Date.now, random })
+    this.recorder = new AttemptRecorder({ clock: Date.now, random, isIgnored: options.isIgnored })
     this.#writer = new TraceWriter({ store, log, take: () => this.#take() })
     relay?.on('message', (message) => this.#writer.add(partsOfRelay(message)))
   }

@@ -7,7 +7,9 @@ import {
   hasServerAsParent,
   installShutdown,
   ListenError,
+  type LoadedKeyPair,
   loadKeyPair,
+  looksLikeProbe,
   nodeLabel,
   parseHbbsConfig,
   readConfigOrExit,
@@ -27,6 +29,7 @@ import { EventLog } from './event-log.ts'
 import { Hbbs, randomUint32 } from './hbbs.ts'
 import { exposeLimits, exposeRendezvous, proxyHeaderFailures } from './metrics.ts'
 import { apiUrl, hbbsOptions } from './options.ts'
+import type { Probe } from './probe/probe.ts'
 import { watchSources } from './source-watch.ts'
 import { openState, type State } from './state.ts'
 
@@ -88,7 +91,10 @@ try {
   const administration = administrationOf(config, state, hbbs.server)
   const admin = await AdminSocket.open({ path: config.adminSocket, administration, log })
   if (admin) started.unshift(admin)
-  const readiness = () => hbbs.readiness
+  const probe = await startProbe(state, keys)
+  if (probe) started.unshift(probe)
+  probe?.expose(metrics)
+  const readiness = () => ({ ...hbbs.readiness, ...(probe && { detail: probe.detail }) })
   const health = await startWantedHealthServer({ bind: config.metricsBind, log, metrics, readiness })
   // Asked until the very end.
   if (health) started.push(health)
@@ -103,12 +109,23 @@ try {
   }
 }
 
+/** One for all workers of a program. */
+async function startProbe({ identities }: State, keys: LoadedKeyPair): Promise<Probe | undefined> {
+  if (!config.probe || (workerNumber() ?? 1) !== 1) return undefined
+  const [{ Probe }, { probeTarget }] = await Promise.all([
+    import('./probe/probe.ts'),
+    import('./probe/probe-target.ts'),
+  ])
+  const target = probeTarget(config, keys)
+  return Probe.start({ target, identities, log })
+}
+
 function openTrace({ trace: store, shared }: State): AttemptTrace | undefined {
   if (config.traceKeepMs === 0) return undefined
   const node = nodeLabel(config)
   const nameOf = (other: string) => shared?.node.others.get(other as NodeId)?.name
   const relay = !shared && hasServerAsParent() ? process : undefined
-  return new AttemptTrace({ store, node, nameOf, random: randomUint32, log, relay })
+  return new AttemptTrace({ store, node, nameOf, random: randomUint32, isIgnored: looksLikeProbe, log, relay })
 }
 
 /** Whether a number has grown since it was asked last. */
