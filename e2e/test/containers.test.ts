@@ -1,11 +1,15 @@
-import { availableParallelism, loadavg } from 'node:os'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { Controller, Device, DeviceSession, LinkTransport } from '@tryst/client'
+import type { Finding } from '@tryst/doctor'
 import { decodeClientConfig } from '@tryst/protocol'
 import { asClientSetting } from '@tryst/service'
 import { ComposeStack } from '../src/containers/compose-stack.ts'
 import { NO_ENGINE } from '../src/containers/engine.ts'
+import { runDoctor } from '../src/doctor/doctor.ts'
 import { exchange } from '../src/site/exchange.ts'
 import { waitUntil, within } from '../src/site/wait-until.ts'
 
@@ -130,6 +134,28 @@ suite(`docker compose up${NO_ENGINE === undefined ? '' : ` (skipped: ${NO_ENGINE
       expect(await (await fetch(`${origin}/`)).text()).toContain(await stack.key())
       expect(await (await fetch(`${origin}/api/login-options`)).json()).toEqual([])
     }
+  })
+
+  it('is in order as far as the doctor can tell, from this machine and through nginx', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tryst-doctor-'))
+    try {
+      const authority = join(folder, 'ca.pem')
+      writeFileSync(authority, await stack.authority())
+      const flags = ['--port', `${stack.port}`, '--wss', `${PUBLIC_HOST}:${stack.httpsPort}`]
+      const run = await runDoctor([PUBLIC_HOST, ...flags], { env: { NODE_EXTRA_CA_CERTS: authority } })
+      const faults = run.findings.filter(({ severity }) => severity !== 'ok')
+      expect({ faults, leftOut: run.leftOut, status: run.status }).toEqual({ faults: [], leftOut: [], status: 0 })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('has the doctor in its images', async () => {
+    const ask = `tryst doctor --json --port ${stack.port} hbbs || true`
+    const { findings } = JSON.parse(await stack.exec('hbbs', 'sh', '-c', ask)) as { findings: Finding[] }
+    // To other machines, which the containers are to one another, the public name of this one means themselves.
+    expect(findings.filter(({ severity }) => severity !== 'ok').map(({ code }) => code)).toEqual(['relay-loopback'])
+    expect(findings.map(({ what }) => what)).toContain('a device registers')
   })
 
   it('keeps key and devices when it is taken down and up again', async () => {

@@ -156,7 +156,9 @@ describe('the NAT test', () => {
     [seen(40_000), seen(40_000), []],
     [seen(40_000), seen(40_001), ['warning nat-test-inconsistent']],
     [undefined, seen(40_001), ['warning nat-test-silent']],
-  ])('%#', (first, second, faults) => expect(faultsOf(judgeNatTest({ first, second, idPort: 21116 }))).toEqual(faults))
+  ])('%#', (first, second, faults) =>
+    expect(faultsOf(judgeNatTest({ first, second, idPort: 21116, isHere: false }))).toEqual(faults),
+  )
 })
 
 describe('a registration', () => {

@@ -2,12 +2,15 @@ import { check, type Verdict } from '../check.ts'
 import { doubtful, type Finding, fine } from '../finding.ts'
 import { askNat, type NatAnswer } from '../probes/nat-question.ts'
 import { tcpNetwork } from '../probes/network.ts'
+import { isOfThisMachine } from '../probes/own-addresses.ts'
 import { portsOf } from '../target.ts'
 
 export interface NatTestFacts {
   readonly first: NatAnswer | undefined
   readonly second: NatAnswer | undefined
   readonly idPort: number
+  /** The server runs on this machine. */
+  readonly isHere: boolean
 }
 
 /** The test by which clients learn whether others can connect to them: two ports see the same one of ours. */
@@ -23,16 +26,16 @@ export const natTest = check<NatTestFacts>({
       askNat(network, { host: ip, port }, target.limitMs, localPort).catch(() => undefined)
     const first = await ask(ports.id)
     const second = await ask(ports.natTest, first?.ownPort)
-    return { first, second, idPort: ports.id }
+    return { first, second, idPort: ports.id, isHere: isOfThisMachine(ip) }
   },
   judge: judgeNatTest,
 })
 
-export function judgeNatTest({ first, second, idPort }: NatTestFacts): Verdict {
-  return { findings: [finding(first, second, idPort)] }
+export function judgeNatTest(facts: NatTestFacts): Verdict {
+  return { findings: [finding(facts)] }
 }
 
-function finding(first: NatAnswer | undefined, second: NatAnswer | undefined, idPort: number): Finding {
+function finding({ first, second, idPort, isHere }: NatTestFacts): Finding {
   if (!first || !second)
     return doubtful(
       'nat-test-silent',
@@ -42,10 +45,13 @@ function finding(first: NatAnswer | undefined, second: NatAnswer | undefined, id
     )
   if (first.seenPort === second.seenPort)
     return fine('the NAT test agrees', `TCP ${idPort} and ${idPort - 1} see port ${first.seenPort} of ours`)
+  const what = 'the two ports of the NAT test see different ports of this machine'
+  const evidence = `TCP ${idPort} sees ${first.seenPort}, TCP ${idPort - 1} sees ${second.seenPort}, both from ${first.ownPort}`
+  if (isHere) return fine(`${what}, on which the server runs itself: ask again from another one`, evidence)
   return doubtful(
     'nat-test-inconsistent',
-    'the two ports of the NAT test see different ports of this machine',
-    `TCP ${idPort} sees ${first.seenPort}, TCP ${idPort - 1} sees ${second.seenPort}, both from ${first.ownPort}`,
+    what,
+    evidence,
     'if this machine is behind a symmetric NAT that is right, and its sessions go through the relay; if clients in other networks are called symmetric too, something in front of the server translates ports (a userland proxy of containers, a TCP proxy)',
   )
 }

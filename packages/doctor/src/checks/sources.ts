@@ -1,8 +1,8 @@
-import { networkInterfaces } from 'node:os'
 import { scopeOf } from '../address-scope.ts'
 import { check, type Known, type Verdict } from '../check.ts'
 import { type Finding, fine, wrong } from '../finding.ts'
 import { clientNetwork } from '../probes/network.ts'
+import { isOfThisMachine } from '../probes/own-addresses.ts'
 import { type PushAnswer, pushToOwnDevice } from '../probes/push.ts'
 
 export interface SourceFacts {
@@ -29,9 +29,6 @@ export const sources = check<SourceFacts>({
   },
   judge: judgeSources,
 })
-
-const isOfThisMachine = (ip: string): boolean =>
-  Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === ip))
 
 export function judgeSources({ serverIp, isHere, push }: SourceFacts): Verdict {
   if (push?.refusal !== undefined) {
