@@ -91,6 +91,8 @@ export class Counters {
   onlineQueries = 0
   clones = 0
   readonly registrations = zeros(REGISTRATION_OUTCOMES)
+  /** RegisterPk by what they came over, whatever became of them. */
+  readonly registering = zeros(['udp', 'tcp', 'websocket'])
   readonly idChanges = zeros(ID_CHANGE_OUTCOMES)
   readonly requests = zeros(REQUEST_OUTCOMES)
   readonly answers = zeros(ANSWER_OUTCOMES)

@@ -252,6 +252,7 @@ export class RendezvousServer {
       }
       case 'registerPk':
         if (this.ports.cluster.isCutOff) return this.#drop('cut_off')
+        this.counters.registering.udp++
         this.registrar.register(message.registerPk, { ip, port }, datagramChannel(datagrams, ip, port))
         return
       case 'punchHoleSent': {
@@ -377,6 +378,7 @@ export class RendezvousServer {
       return 'valid'
     }
     this.kept.keep(connection)
+    this.counters.registering[connection.transport]++
     this.registrar.register(message, connection.remote, connectionChannel(connection))
     return 'invalid'
   }

@@ -29,6 +29,12 @@ export function exposeRendezvous(server: RendezvousServer, metrics: Metrics): vo
     label: 'outcome',
     read: () => counters.registrations,
   })
+  metrics.totals({
+    name: 'tryst_registrations_by_transport_total',
+    help: 'RegisterPk by what they came over',
+    label: 'transport',
+    read: () => counters.registering,
+  })
   metrics.total({
     name: 'tryst_clones_total',
     help: 'Pairs of machines found that share an ID, a uuid and a key',

@@ -4,9 +4,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { PROBE_TRANSPORTS, type ProbeReport, type ProbeTarget, probeTransport } from './probe-round.ts'
 
 const EVERY_MS = 60_000
+/** Relays that are started together with the ID server are there by then. */
+const FIRST_AFTER_MS = 5_000
 
 const target = workerData as ProbeTarget
 
+await pause(FIRST_AFTER_MS)
 for (;;) {
   const startedMs = performance.now()
   for (const transport of PROBE_TRANSPORTS)
