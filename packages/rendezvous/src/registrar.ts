@@ -11,7 +11,6 @@ import type { RendezvousEvents } from './events.ts'
 import { type HeldIds, isHeldFor } from './held-ids.ts'
 import { type FoundIdentity, type IdentityStore, StoreUnavailableError } from './identity-store.ts'
 import type { IpChanges } from './ip-changes.ts'
-import { isLoopback } from './loopback.ts'
 import type { PeerId } from './peer-identity.ts'
 import type { PresenceTable } from './presence-table.ts'
 import { checkRegistrationForm, decideRegisterPk, type Registration } from './register-pk.ts'
@@ -99,19 +98,12 @@ export class Registrar {
   ): void {
     const { presence, counters, clock, events } = this.parts
     if (outcome === 'moved') {
+      // From loopback, too: a proxy on this host brings strangers there.
       const before = presence.find(id, clock())?.ip ?? ''
-      if (!isLoopback(ip)) {
-        if (before !== ip) events.ipChanged(id, before, ip)
-        this.#askForKey(id, ip, port, datagrams)
-        return
-      }
-      // A device on the server's own host may show up at loopback: no change of its place.
-      presence.register(id, ip, port, clock())
-    } else if (outcome === 'unknown' || outcome === 'held') {
-      // Whoever is reached over a connection is moved by nothing but a registration.
-      this.#askForKey(id, ip, port, datagrams)
-      return
+      if (before !== ip) events.ipChanged(id, before, ip)
     }
+    // Whoever is reached over a connection is moved by nothing but a registration.
+    if (outcome !== 'returned') return this.#askForKey(id, ip, port, datagrams)
     counters.heartbeats++
     this.parts.places.claim(id, ip)
     datagrams.send(HEARTBEAT_ACCEPTED, ip, port)

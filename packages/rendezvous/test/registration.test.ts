@@ -24,14 +24,26 @@ describe('registration over UDP', () => {
     expect(bench.identities.writes).toBe(writes)
   })
 
-  it('asks for the key when the IP changes, but never because of loopback', async () => {
+  it('asks for the key when the IP changes', async () => {
     const bench = new TestBench()
     await bench.register('123456789', HOME)
     expect(await bench.heartbeat('123456789', ELSEWHERE)).toBe(true)
-    expect(await bench.heartbeat('123456789', '::1')).toBe(false)
     expect(await bench.register('123456789', ELSEWHERE)).toBe(Result.OK)
     expect(bench.identities.rows.get('123456789' as never)?.ip).toBe(ELSEWHERE)
   })
+
+  it.each(['127.0.0.1', '::1'])(
+    'lets nobody take a device over by way of a proxy on this host, at %s',
+    async (proxy) => {
+      const bench = new TestBench()
+      await bench.register('123456789', HOME)
+      expect(await bench.heartbeat('123456789', proxy, 4_000)).toBe(true)
+      expect(bench.server.presence.find('123456789' as never, bench.nowMs)).toMatchObject({ ip: HOME, port: 1_000 })
+      await bench.register('123456789', proxy, { port: 4_000 })
+      expect(await bench.heartbeat('123456789', proxy, 5_000)).toBe(true)
+      expect(bench.server.presence.find('123456789' as never, bench.nowMs)).toMatchObject({ ip: proxy, port: 4_000 })
+    },
+  )
 
   it('says OK only when the store has accepted the write', async () => {
     const bench = new TestBench()
