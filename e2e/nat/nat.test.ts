@@ -159,10 +159,14 @@ suite(`the NAT laboratory${NO_LABORATORY === undefined ? '' : ` (${NO_LABORATORY
     const nodes = await laboratory.publicNodes()
     const { 'port-restricted': cone, symmetric } = initiators
     const device = devices['port-restricted']
-    const routes = await Promise.all([
-      ...WAYS.map((way) => routeBetween(cone, device, way, nodes)),
-      routeBetween(symmetric, device, 'tcp', nodes),
-    ])
+    const tryTwice = async (way: Way) => {
+      const route = await routeBetween(cone, device, way, nodes)
+      if (route === way) return route
+      // Of 40 sessions over IPv6 between two nodes 3 went to the relay on a busy machine: the datagrams were not heard.
+      report({ [`${way} failed at first, between two nodes`]: 1 })
+      return routeBetween(cone, device, way, nodes)
+    }
+    const routes = await Promise.all([...WAYS.map(tryTwice), routeBetween(symmetric, device, 'tcp', nodes)])
     expect(routes).toEqual([...WAYS, 'relay'])
   })
 })
