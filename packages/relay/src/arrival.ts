@@ -6,6 +6,8 @@ import type { HalfRole } from './relay-request.ts'
 
 /** What a half that waits may send ahead; beyond that it is read no further until its partner has come. */
 const EARLY_BYTES = 64 * 1024
+/** A piece costs so much at least, however few bytes it has: whoever sends them one by one would take much for little. */
+const PIECE_BYTES = 192
 
 /** What an arrival asks of the relay. */
 export interface Reception {
@@ -153,7 +155,7 @@ export class Arrival implements HalfListener {
     if (this.#stage === 'over') return true
     // The buffer is used again. A copy for sure: slice() of Node's Buffer, which this may be, copies nothing.
     this.#early.push(new Uint8Array(bytes))
-    this.#earlyBytes += bytes.length
+    this.#earlyBytes += Math.max(bytes.length, PIECE_BYTES)
     this.#isPaused = this.#earlyBytes >= EARLY_BYTES
     return !this.#isPaused
   }
