@@ -42,6 +42,7 @@ describeOnLinux(
           'heartbeats',
           'punches, one connection each',
           'punches, kept connection',
+          'punches, encrypted, one connection each',
         ],
       },
       {
