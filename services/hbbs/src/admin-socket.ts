@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmodSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import type { Administration } from '@tryst/device-admin'
@@ -89,6 +89,8 @@ async function listenOnFree(server: Server, path: string): Promise<boolean> {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    // Whatever else it is, it is not ours to remove.
+    if (!lstatSync(path).isSocket()) throw error
     if (await answers(path)) return false
     unlinkSync(path)
     await listen(server, path)
