@@ -35,6 +35,8 @@ interface Remembered {
 /** Decides who may ask for devices: one place for every kind of request, whatever it came over. */
 export class ControlGate {
   readonly #elsewhere: BoundedTable<Remembered>
+  /** Networks of which the other nodes are being asked now. */
+  readonly #asking = new Map<string, Promise<boolean>>()
 
   constructor(private readonly parts: ControlGateParts) {
     this.#elsewhere = boundedTable(parts.rule === 'registered' ? MAX_NETWORKS : 1)
@@ -60,6 +62,17 @@ export class ControlGate {
     const network = sourcePrefix(ip)
     const known = this.#elsewhere.get(network)
     if (known && clock() < known.untilMs) return known.hasDevice
+    // Whoever asks on and on must not use up what the nodes have for all.
+    let asked = this.#asking.get(network)
+    if (!asked) {
+      asked = this.#ask(network, ip).finally(() => this.#asking.delete(network))
+      this.#asking.set(network, asked)
+    }
+    return asked
+  }
+
+  async #ask(network: string, ip: string): Promise<boolean> {
+    const { cluster, clock } = this.parts
     const hasDevice = await cluster.hasDeviceInNetwork(ip)
     this.#elsewhere.set(network, { hasDevice, untilMs: clock() + (hasDevice ? REMEMBER_DEVICE_MS : REMEMBER_NONE_MS) })
     return hasDevice

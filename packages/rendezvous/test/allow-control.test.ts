@@ -80,6 +80,15 @@ describe('where only networks with a device may ask', () => {
     expect(answer?.punchHoleResponse?.otherFailure).toContain('not allowed')
   })
 
+  it('asks other nodes once about a network, however many of its requests come before they have answered', async () => {
+    const cluster = new TestCluster()
+    const it = await bench('registered', { cluster })
+    const asking = Array.from({ length: 600 }, (_, n) => new TestConnection({ ...abroad, port: 10_000 + n }))
+    await Promise.all(asking.map((connection) => it.message(connection, punch)))
+    expect(cluster.asked.filter((asked) => asked.startsWith('hasDeviceInNetwork'))).toHaveLength(1)
+    for (const { received } of asking) expect(received).toHaveLength(1)
+  })
+
   it('takes the word of other nodes for the networks that they hear, and remembers it for a moment', async () => {
     const cluster = new TestCluster()
     const it = await bench('registered', { cluster })
