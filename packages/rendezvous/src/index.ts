@@ -81,7 +81,8 @@ export {
 export type { AnnouncedRelay, RelayAnnouncer, RelayDirectory } from './relay-directory.ts'
 export type { RelayRule } from './relay-rules.ts'
 export { noTickets, type RelayTickets } from './relay-tickets.ts'
-export { type Reception, type RendezvousPorts, RendezvousServer } from './rendezvous-server.ts'
+export type { RendezvousPorts } from './rendezvous-ports.ts'
+export { type Reception, RendezvousServer } from './rendezvous-server.ts'
 export {
   DEFAULT_OLD_ID_HOLD_MS,
   DEFAULT_REGISTRATION_LIMITS,

@@ -1,81 +1,30 @@
 import {
   decodeRendezvous,
-  type Endpoint,
   encodeRendezvous,
   type Heartbeat,
   ProtocolError,
   type RendezvousMessage,
   readHeartbeat,
   type rendezvous,
-  type Signer,
 } from '@tryst/protocol'
-import { Admissions } from './admissions.ts'
-import type { AttemptRecorder } from './attempt-recorder.ts'
-import { RelayChooser } from './choose-relay.ts'
-import { Clones } from './clones.ts'
-import type { Cluster, DeviceAnswer, PushOutcome } from './cluster.ts'
-import type { ClientConnection, Clock, DatagramPort } from './connection.ts'
+import { answerOf, datagramAnswer } from './arrived-answer.ts'
+import type { RelayChooser } from './choose-relay.ts'
+import type { PushOutcome } from './cluster.ts'
+import type { ClientConnection, DatagramPort } from './connection.ts'
 import { runConsoleCommand } from './console.ts'
-import type { ControlAccounts } from './control-access.ts'
-import { ControlGate } from './control-gate.ts'
-import { Counters, type DropReason } from './counters.ts'
-import type { AccessStore } from './device-access.ts'
+import type { Counters, DropReason } from './counters.ts'
 import { connectionChannel, datagramChannel } from './device-channel.ts'
-import { DevicePlaces } from './device-places.ts'
-import { DeviceRequests } from './device-requests.ts'
-import type { RendezvousEvents } from './events.ts'
-import { HeldIds } from './held-ids.ts'
-import { type HiddenSources, unreportedSources } from './hidden-sources.ts'
-import type { HttpProxy } from './http-proxy.ts'
-import { IdChanger } from './id-changer.ts'
-import type { IdentityStore } from './identity-store.ts'
-import { Introducer } from './introducer.ts'
-import { IpChanges } from './ip-changes.ts'
-import { IssuedTickets } from './issued-tickets.ts'
-import { KeptConnections } from './kept-connections.ts'
-import { LegacyUpdates } from './legacy-updates.ts'
-import { onlineBitmap } from './online-query.ts'
+import type { DevicePlaces } from './device-places.ts'
+import type { HiddenSources } from './hidden-sources.ts'
+import type { Introducer } from './introducer.ts'
+import type { KeptConnections } from './kept-connections.ts'
+import type { LegacyUpdates } from './legacy-updates.ts'
 import type { PeerId } from './peer-identity.ts'
-import { PresenceTable } from './presence-table.ts'
-import { ProxiedRequests } from './proxied-requests.ts'
-import { PunchLog } from './punch-log.ts'
-import { Registrar } from './registrar.ts'
-import { RegistrationLimiter } from './registration-limits.ts'
-import type { RelayDirectory } from './relay-directory.ts'
-import type { RelayTickets } from './relay-tickets.ts'
-import { DEFAULT_OLD_ID_HOLD_MS, type RendezvousSettings } from './settings.ts'
-import { SignedIdentities } from './signed-identities.ts'
-import { UdpNatTest } from './udp-nat-test.ts'
-import type { RandomUint32 } from './waiting-initiators.ts'
-
-/** What the core needs from the world. */
-export interface RendezvousPorts {
-  readonly access: AccessStore
-  /** Not there: nobody has an account. */
-  readonly accounts?: ControlAccounts | undefined
-  readonly identities: IdentityStore
-  readonly cluster: Cluster
-  readonly announcedRelays: RelayDirectory
-  readonly tickets: RelayTickets
-  /** Not there: attempts are not recorded, and refusals name no code. */
-  readonly attempts?: AttemptRecorder | undefined
-  /** Not there: this server has no API. */
-  readonly httpProxy?: HttpProxy | undefined
-  /** Undefined where the server has no secret key: nothing is signed. */
-  readonly signer: Signer | undefined
-  readonly events: RendezvousEvents
-  /** A device is reached over this connection from now on: it is pushed out by nobody. */
-  readonly onKept?: ((connection: ClientConnection) => void) | undefined
-  /** Not there: nobody is told, and the machine's gateways are not known. */
-  readonly sources?: HiddenSources | undefined
-  readonly clock: Clock
-  /** Not to be guessed: handles depend on it. */
-  readonly random: RandomUint32
-  /** Whether a TCP connection from this address is open here. Not there: none is known of. */
-  readonly hasConnection?: (ip: string) => boolean
-  /** Text of bytes that are all ASCII, quickly. */
-  readonly asciiText: (bytes: Uint8Array, start: number, end: number) => string
-}
+import type { PresenceTable } from './presence-table.ts'
+import type { Registrar } from './registrar.ts'
+import { composeParts, type RendezvousParts } from './rendezvous-parts.ts'
+import type { RendezvousPorts } from './rendezvous-ports.ts'
+import type { RendezvousSettings } from './settings.ts'
 
 /** Whether a message was one that a client sends here: a connection that sent one is not pushed out by strangers. */
 export type Reception = 'valid' | 'invalid'
@@ -85,7 +34,7 @@ export type Reception = 'valid' | 'invalid'
  * that it is given (docs/protocol.md).
  */
 export class RendezvousServer {
-  readonly counters = new Counters()
+  readonly counters: Counters
   readonly presence: PresenceTable
   readonly kept: KeptConnections
   readonly relays: RelayChooser
@@ -93,95 +42,25 @@ export class RendezvousServer {
   readonly registrar: Registrar
   readonly legacy: LegacyUpdates
   readonly sources: HiddenSources
-  readonly #udpNatTest: UdpNatTest
-  readonly #signed: SignedIdentities
-  readonly #gate: ControlGate
-  readonly #proxied: ProxiedRequests
-  readonly #tickets: IssuedTickets
-  readonly #limiter: RegistrationLimiter
-  readonly #ipChanges = new IpChanges()
-  readonly #punchLog = new PunchLog()
-  readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
+  readonly #parts: RendezvousParts
   readonly #places: DevicePlaces
-  readonly #idChanger: IdChanger
-  readonly #clones: Clones
+  readonly #heartbeat: Heartbeat = { idStart: 0, idEnd: 0, serial: 0 }
 
   constructor(
     settings: RendezvousSettings,
     private readonly ports: RendezvousPorts,
   ) {
-    const { identities, cluster, events, clock, random, signer, announcedRelays } = ports
-    const { counters } = this
-    const rule = settings.allowControl ?? 'anyone'
-    this.presence = new PresenceTable({
-      maxPeers: settings.maxDevices,
-      sources: rule === 'registered' ? 'indexed' : 'plain',
-    })
-    this.#gate = new ControlGate({ rule, accounts: ports.accounts, presence: this.presence, cluster, clock })
-    this.kept = new KeptConnections(settings.keepAliveMs)
-    this.relays = new RelayChooser(settings.relayServers, {
-      directory: announcedRelays,
-      fallback: settings.fallbackRelay,
-      defaultPort: settings.relayPort,
-      rules: settings.relayRules,
-      random,
-    })
-    this.legacy = new LegacyUpdates(settings, { counters, events, clock })
-    this.#proxied = new ProxiedRequests({
-      ...{ proxy: ports.httpProxy, pathPrefix: settings.apiPathPrefix ?? '', counters, events },
-    })
-    const sources = ports.sources ?? unreportedSources()
+    this.#parts = composeParts(settings, ports, (from, to) => this.#idChanged(from, to))
+    const { counters, presence, kept, relays, introducer, registrar, legacy, sources, places } = this.#parts
+    this.counters = counters
+    this.presence = presence
+    this.kept = kept
+    this.relays = relays
+    this.introducer = introducer
+    this.registrar = registrar
+    this.legacy = legacy
     this.sources = sources
-    this.#limiter = new RegistrationLimiter(settings.limits, (ip) => sources.isHidden(ip))
-    const tickets = new IssuedTickets({ tickets: ports.tickets, clock, events })
-    this.#tickets = tickets
-    const { presence, kept, relays } = this
-    const signed = new SignedIdentities(signer, identities, cluster)
-    this.#signed = signed
-    const { limits, keepAliveMs, maxKeptDevices } = settings
-    const onKept = ports.onKept ?? (() => undefined)
-    const places = new DevicePlaces({ presence, kept, cluster, events, clock, maxKeptDevices, onKept })
     this.#places = places
-    const admissions = new Admissions({
-      ...{ mode: settings.accessMode ?? 'open', access: ports.access, clock, events },
-    })
-    const holdMs = settings.oldIdHoldMs ?? DEFAULT_OLD_ID_HOLD_MS
-    const isOnline = (id: PeerId) => places.isOnlineAnywhere(id)
-    const clones = new Clones({
-      ...{ heal: settings.healClones ?? false, presence, counters, events, clock },
-      ipElsewhere: (id) => places.ipElsewhere(id),
-    })
-    this.#clones = clones
-    const heldIds = new HeldIds({ identities, admissions, events, holdMs, isOnline })
-    this.#idChanger = new IdChanger({
-      ...{ mode: settings.idChanges ?? 'on', holdMs, identities, admissions, limits, counters, events, clock },
-      limiter: this.#limiter,
-      isHidden: (ip) => sources.isHidden(ip),
-      onChanged: (from, to) => this.#idChanged(from, to),
-    })
-    this.registrar = new Registrar({
-      ...{ admissions, heldIds, clones },
-      ...{ identities, presence, places, signed, limits, keepAliveMs, counters, events, clock },
-      limiter: this.#limiter,
-      ipChanges: this.#ipChanges,
-    })
-    const requests = new DeviceRequests({
-      ...{ identities, cluster, presence, tickets, counters, events, clock },
-      idMaxBytes: limits.idMaxBytes,
-      places,
-      attempts: ports.attempts,
-    })
-    this.#udpNatTest = new UdpNatTest({
-      ...{ cluster, presence, counters, clock },
-      hasConnection: ports.hasConnection ?? (() => false),
-    })
-    this.introducer = new Introducer({
-      ...{ settings, cluster, requests, signed, relays, tickets, counters, events, clock, random },
-      gate: this.#gate,
-      isHidden: (ip) => sources.isHidden(ip),
-      punchLog: this.#punchLog,
-      attempts: ports.attempts,
-    })
   }
 
   /** Starts to take part among the nodes; devices are reached through `datagrams`. */
@@ -191,13 +70,13 @@ export class RendezvousServer {
       holds: (id) => this.#places.holds(id),
       devices: () => this.#places.online(),
       forget: (id) => {
-        this.#clones.takenElsewhere(id)
+        this.#parts.clones.takenElsewhere(id)
         this.#places.forget(id)
       },
-      took: (id) => this.#clones.tookFromElsewhere(id),
+      took: (id) => this.#parts.clones.tookFromElsewhere(id),
       push: (id, message, attempt) => this.#pushForOther(id, message, attempt),
       answer: (answer) => this.introducer.deliverFromNode(answer, decodeRendezvous(answer.message)),
-      ticketFor: (uuid) => this.#tickets.find(uuid),
+      ticketFor: (uuid) => this.#parts.tickets.find(uuid),
       dismiss: (id) => this.dismiss(id),
       hasDeviceInNetwork: (ip) => this.presence.hasDeviceInNetwork(ip, this.ports.clock()),
     })
@@ -205,7 +84,7 @@ export class RendezvousServer {
 
   /** A device was removed, or given another id: it is not here any more, and registers anew where it may. */
   dismiss(id: PeerId): void {
-    this.#signed.forget(id)
+    this.#parts.signed.forget(id)
     this.#places.dismiss(id)
   }
 
@@ -264,7 +143,7 @@ export class RendezvousServer {
         return
       }
       case 'testNatRequest':
-        return this.#udpNatTest.answer(ip, port, datagrams)
+        return this.#parts.udpNatTest.answer(ip, port, datagrams)
       case 'configureUpdate':
         return this.legacy.onConfigureUpdate(message.configureUpdate, ip)
       case 'softwareUpdate':
@@ -301,7 +180,7 @@ export class RendezvousServer {
       case 'httpProxyRequest':
         // Stock clients ask over encrypted connections only, and what they ask with can be a password.
         if (!connection.isEncrypted) return this.#end(connection)
-        this.#proxied.take(connection, message.httpProxyRequest)
+        this.#parts.proxied.take(connection, message.httpProxyRequest)
         return 'valid'
       case 'registerPk':
         return this.#register(connection, message.registerPk)
@@ -345,9 +224,9 @@ export class RendezvousServer {
   onConsoleCommand(line: string, replaceRelays: (relays: readonly string[]) => void): string {
     const subjects = {
       relays: this.relays,
-      limiter: this.#limiter,
-      ipChanges: this.#ipChanges,
-      punchLog: this.#punchLog,
+      limiter: this.#parts.limiter,
+      ipChanges: this.#parts.ipChanges,
+      punchLog: this.#parts.punchLog,
       introducer: this.introducer,
       replaceRelays,
     }
@@ -384,7 +263,7 @@ export class RendezvousServer {
   }
 
   #changeId(connection: ClientConnection, message: rendezvous.RegisterPk): void {
-    void this.#idChanger.change(message, connection.remote).then((result) => {
+    void this.#parts.idChanger.change(message, connection.remote).then((result) => {
       connection.send(encodeRendezvous({ registerPkResponse: { result } }))
       this.#done(connection)
     })
@@ -393,8 +272,8 @@ export class RendezvousServer {
   /** One that keeps a connection tells its new id there; another one is nowhere until it registers. */
   #idChanged(from: PeerId, to: PeerId): void {
     const { cluster, events } = this.ports
-    this.#signed.forget(from)
-    this.#signed.forget(to)
+    this.#parts.signed.forget(from)
+    this.#parts.signed.forget(to)
     if (this.kept.of(from)) return
     this.dismiss(from)
     if (cluster.isAlone) return
@@ -415,44 +294,7 @@ export class RendezvousServer {
   }
 
   #answerOnlineQuery(connection: ClientConnection, peers: readonly string[]): void {
-    this.counters.onlineQueries++
-    if (this.#gate.isOpen) return this.#tellOnline(connection, peers)
-    this.#gate
-      .decide({ initiator: connection, token: '' })
-      // Whoever may not ask for devices is not told which are there.
-      .then((decision) => {
-        if (decision === 'allowed') this.#tellOnline(connection, peers)
-        else this.#sendOnline(connection, new Array<boolean>(peers.length).fill(false))
-      })
-      .catch((error: unknown) => {
-        this.ports.events.unavailable('request', error)
-        connection.close()
-      })
-  }
-
-  #tellOnline(connection: ClientConnection, peers: readonly string[]): void {
-    const { cluster, clock, events } = this.ports
-    const nowMs = clock()
-    const online = peers.map((id) => this.presence.isOnline(id as PeerId, nowMs))
-    const finish = () => this.#sendOnline(connection, online)
-    const elsewhere = cluster.isAlone ? [] : [...online.keys()].filter((i) => !online[i])
-    if (elsewhere.length === 0) return finish()
-    cluster
-      .locate(elsewhere.map((i) => peers[i] as PeerId))
-      .then((locations) => {
-        for (const [k, i] of elsewhere.entries()) online[i] = locations[k] !== undefined
-        finish()
-      })
-      .catch((error: unknown) => {
-        // No answer leaves the client's list as it is; a wrong one would not.
-        events.unavailable('request', error)
-        connection.close()
-      })
-  }
-
-  #sendOnline(connection: ClientConnection, online: readonly boolean[]): void {
-    connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
-    this.#done(connection)
+    this.#parts.onlineAnswers.answer(connection, peers, () => this.#done(connection))
   }
 
   /** A message that nobody sends here. */
@@ -476,21 +318,3 @@ export class RendezvousServer {
     this.counters.drops[reason]++
   }
 }
-
-type AnswerMessage = Extract<RendezvousMessage, { union: 'punchHoleSent' | 'localAddr' | 'relayResponse' }>
-
-const ANSWER_KINDS = {
-  punchHoleSent: 'punch-hole-sent',
-  localAddr: 'local-addr',
-  relayResponse: 'relay-response',
-} as const
-
-function answerOf(message: AnswerMessage, payload: Uint8Array, from: Endpoint): DeviceAnswer {
-  const { socketAddr, id } = message.punchHoleSent ?? message.localAddr ?? message.relayResponse
-  return { kind: ANSWER_KINDS[message.union], handle: socketAddr, id: id ?? '', message: payload, from }
-}
-
-/** Over UDP only a device that was asked to punch by UDP answers. */
-const datagramAnswer = (sent: rendezvous.PunchHoleSent, message: Uint8Array, from: Endpoint): DeviceAnswer => ({
-  ...{ kind: 'udp-punch-hole-sent', handle: sent.socketAddr, id: sent.id, message, from },
-})

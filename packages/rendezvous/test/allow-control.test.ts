@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { ControlRule } from '../src/control-access.ts'
-import type { RendezvousPorts } from '../src/rendezvous-server.ts'
+import type { RendezvousPorts } from '../src/rendezvous-ports.ts'
 import { TestBench, TestConnection } from './test-bench.ts'
 import { TestCluster } from './test-cluster.ts'
 

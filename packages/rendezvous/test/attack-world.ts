@@ -9,7 +9,7 @@ import {
 import type { LocalNode } from '../src/cluster.ts'
 import type { ClientConnection } from '../src/connection.ts'
 import type { NodeId, PeerId } from '../src/peer-identity.ts'
-import type { RendezvousPorts } from '../src/rendezvous-server.ts'
+import type { RendezvousPorts } from '../src/rendezvous-ports.ts'
 import type { RendezvousSettings } from '../src/settings.ts'
 import { PairCluster } from './pair-cluster.ts'
 import { TestBench, TestConnection } from './test-bench.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { mangleAddress, type OutgoingRendezvousMessage, rendezvous, unmangleAddress } from '@tryst/protocol'
-import type { RendezvousPorts } from '../src/rendezvous-server.ts'
+import type { RendezvousPorts } from '../src/rendezvous-ports.ts'
 import { alone, TestBench, TestConnection } from './test-bench.ts'
 
 const { ASYMMETRIC, SYMMETRIC } = rendezvous.NatType

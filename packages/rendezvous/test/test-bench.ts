@@ -21,7 +21,8 @@ import {
 import type { PeerId, PeerIdentity } from '../src/peer-identity.ts'
 import { sameBytes } from '../src/register-pk.ts'
 import { noTickets } from '../src/relay-tickets.ts'
-import { type RendezvousPorts, RendezvousServer } from '../src/rendezvous-server.ts'
+import type { RendezvousPorts } from '../src/rendezvous-ports.ts'
+import { RendezvousServer } from '../src/rendezvous-server.ts'
 import { DEFAULT_REGISTRATION_LIMITS, type RendezvousSettings } from '../src/settings.ts'
 import { MemoryAccess } from './memory-access.ts'
 
