@@ -10,6 +10,8 @@ export const TICKET_LIFETIME_MS = 60_000
 const MAX_TICKETS = 100_000
 /** Of one source within a minute: a ticket is memory in Redis, and takes another one's place here. */
 const MAX_TICKETS_OF_SOURCE = 10_000
+/** Of one source at once: what is written for it must not use up what the way to Redis has for all. */
+const MAX_WRITING_OF_SOURCE = 500
 /** Stock clients draw 36 characters; longer than any name of a session that a relay would take. */
 const MAX_UUID_CHARS = 256
 
@@ -24,6 +26,7 @@ export class IssuedTickets {
   /** By uuid, oldest first. */
   readonly #tickets = new Map<string, Ticket>()
   readonly #countBySource = new Map<string, number>()
+  readonly #writingBySource = new Map<string, number>()
 
   constructor(
     private readonly parts: {
@@ -53,7 +56,10 @@ export class IssuedTickets {
     const written = tickets.issue(uuid, device)
     if (!written) return undefined
     this.#remember(uuid, device, source)
-    return written.catch((error: unknown) => events.unavailable('ticket', error))
+    countUp(this.#writingBySource, source)
+    return written
+      .catch((error: unknown) => events.unavailable('ticket', error))
+      .finally(() => countDown(this.#writingBySource, source))
   }
 
   /** The device of a session that was introduced here within the last minute. */
@@ -63,6 +69,7 @@ export class IssuedTickets {
   }
 
   #isFullFor(source: string): boolean {
+    if ((this.#writingBySource.get(source) ?? 0) >= MAX_WRITING_OF_SOURCE) return true
     if ((this.#countBySource.get(source) ?? 0) < MAX_TICKETS_OF_SOURCE) return false
     this.#dropLapsed()
     return (this.#countBySource.get(source) ?? 0) >= MAX_TICKETS_OF_SOURCE
@@ -76,7 +83,7 @@ export class IssuedTickets {
       this.#forget(oldest)
     }
     this.#tickets.set(uuid, { device, source, untilMs: this.parts.clock() + TICKET_LIFETIME_MS })
-    this.#countBySource.set(source, (this.#countBySource.get(source) ?? 0) + 1)
+    countUp(this.#countBySource, source)
   }
 
   #dropLapsed(): void {
@@ -91,8 +98,16 @@ export class IssuedTickets {
     const source = this.#tickets.get(uuid)?.source
     if (source === undefined) return
     this.#tickets.delete(uuid)
-    const left = (this.#countBySource.get(source) ?? 0) - 1
-    if (left > 0) this.#countBySource.set(source, left)
-    else this.#countBySource.delete(source)
+    countDown(this.#countBySource, source)
   }
+}
+
+function countUp(counts: Map<string, number>, source: string): void {
+  counts.set(source, (counts.get(source) ?? 0) + 1)
+}
+
+function countDown(counts: Map<string, number>, source: string): void {
+  const left = (counts.get(source) ?? 0) - 1
+  if (left > 0) counts.set(source, left)
+  else counts.delete(source)
 }
