@@ -19,18 +19,28 @@ export interface OnlineAnswersParts {
 
 /** Tells clients which devices of their address books are online (docs/protocol.md, online query). */
 export class OnlineAnswers {
+  /** Whose query is under way. Stock clients wait for its answer; what others ask besides gets none. */
+  readonly #asking = new WeakSet<ClientConnection>()
+
   constructor(private readonly parts: OnlineAnswersParts) {}
 
   /** @param done after the answer, or when there can be none */
   answer(connection: ClientConnection, peers: readonly string[], done: () => void): void {
     const { counters, gate, events } = this.parts
     counters.onlineQueries++
+    if (this.#asking.has(connection)) {
+      counters.requests.too_many++
+      return
+    }
+    this.#asking.add(connection)
     const tell = (online: readonly boolean[]) => {
+      this.#asking.delete(connection)
       connection.send(encodeRendezvous({ onlineResponse: { states: onlineBitmap(online) } }))
       done()
     }
     // No answer leaves the client's list as it is; a wrong one would not.
     const giveUp = (error: unknown) => {
+      this.#asking.delete(connection)
       events.unavailable('request', error)
       connection.close()
     }
