@@ -28,7 +28,10 @@ export function openRelayTrace(
 function storeOfParent(): TraceStore | undefined {
   if (!hasServerAsParent()) return undefined
   return {
-    write: async (trace) => void process.send?.({ trace }),
+    write: async (trace) => {
+      // What it does not get any more is lost with it.
+      if (process.connected) process.send?.({ trace }, undefined, undefined, () => {})
+    },
     read: async function* () {},
     close: async () => {},
   }
