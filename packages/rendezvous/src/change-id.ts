@@ -9,8 +9,8 @@ export interface IdChange {
   readonly from: PeerId
   readonly to: PeerId
   readonly uuid: Uint8Array
-  /** Source address in plain form. */
-  readonly ip: string
+  /** Source address in plain form; undefined where it says nothing, since it hides who is behind it. */
+  readonly ip: string | undefined
 }
 
 /**

@@ -85,7 +85,8 @@ export class IdChanger {
     if (this.#pending >= MAX_PENDING) return 'busy'
     this.#pending++
     try {
-      const change = { from: oldId as PeerId, to: id as PeerId, uuid: Uint8Array.from(uuid), ip }
+      const knownIp = this.parts.isHidden(ip) ? undefined : ip
+      const change = { from: oldId as PeerId, to: id as PeerId, uuid: Uint8Array.from(uuid), ip: knownIp }
       return await this.#rename(change, from)
     } finally {
       this.#pending--
@@ -94,7 +95,8 @@ export class IdChanger {
 
   async #rename(change: IdChange, from: Endpoint): Promise<IdChangeOutcome> {
     const { identities, admissions, limiter, holdMs, onChanged, events, clock } = this.parts
-    const { uuid, ip, to } = change
+    const { uuid, to } = change
+    const { ip } = from
     const [current, target] = await Promise.all([identities.find(change.from), identities.find(to)])
     const decision = decideIdChange(change, { current, target })
     switch (decision) {
@@ -131,9 +133,9 @@ export class IdChanger {
     return 'changed'
   }
 
-  #refuse({ from, ip }: IdChange, endpoint: Endpoint): IdChangeOutcome {
+  #refuse({ from }: IdChange, endpoint: Endpoint): IdChangeOutcome {
     const { events, clock } = this.parts
-    this.#limits.wrongProof(ip, clock())
+    this.#limits.wrongProof(endpoint.ip, clock())
     events.idChangeRefused(from, endpoint)
     return 'not_its_own'
   }

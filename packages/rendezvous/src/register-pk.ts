@@ -37,7 +37,7 @@ export type RegistrationDecision =
   | 'move'
   /** The device itself, from its stored address, with another key. */
   | 'change-key'
-  /** Its uuid, but neither its key nor its address: the device set up anew somewhere else, or somebody who pretends. */
+  /** Its uuid, but neither its key nor its address, or a uuid that is no secret: set up anew somewhere else, or pretended. */
   | 'new-key-from-elsewhere'
   /** Another device has the id. */
   | 'uuid-mismatch'
@@ -56,7 +56,9 @@ export function decideRegisterPk(
   if (!sameBytes(stored.uuid, uuid)) return 'uuid-mismatch'
   const sameIp = stored.ip === ip
   if (sameBytes(stored.publicKey, publicKey)) return sameIp ? 'confirm' : 'move'
-  return sameIp ? 'change-key' : 'new-key-from-elsewhere'
+  // A phone's uuid is its key: with another key it has another uuid. This is somebody whom the server told the key.
+  const isUuidPublic = sameBytes(stored.uuid, stored.publicKey)
+  return sameIp && !isUuidPublic ? 'change-key' : 'new-key-from-elsewhere'
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { HiddenSources, type HiddenSourcesReport } from '../src/hidden-sources.ts'
-import { TestBench } from './test-bench.ts'
+import { TestBench, TestConnection } from './test-bench.ts'
 
 const GATEWAY = '172.18.0.1'
 const PUBLIC = '203.0.113.7'
@@ -38,6 +38,17 @@ async function hide() {
 }
 
 describe('a fleet behind a gateway that hides it', () => {
+  it('proves nothing by its address: nobody gives a phone another id, whose uuid every controller is told', async () => {
+    await hide()
+    const uuid = '\u0001'.repeat(32)
+    expect(await bench.register('123456789', GATEWAY, { uuid, key: 1 })).toBe(OK)
+    const ask = new TestConnection({ ip: GATEWAY, port: 40_000 })
+    const registerPk = { id: 'front-desk', oldId: '123456789', uuid: new TextEncoder().encode(uuid) }
+    const [answer] = await bench.message(ask, { registerPk })
+    expect(answer?.registerPkResponse?.result).toBe(UUID_MISMATCH)
+    expect(bench.identities.rows.get('123456789' as never)?.movedTo).toBeUndefined()
+  })
+
   it('is recognised, reported once an hour, and no more when devices show their addresses', async () => {
     await hide()
     expect(reports).toEqual([{ ips: [GATEWAY], devices: 3, connections: 0 }])

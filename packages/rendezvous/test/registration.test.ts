@@ -83,6 +83,15 @@ describe('registration over UDP', () => {
     expect(await bench.register('123456789', ELSEWHERE, { uuid: 'other' })).toBe(Result.UUID_MISMATCH)
   })
 
+  it('accepts no other key where the uuid is the key that every controller is told, not even from the stored IP', async () => {
+    const bench = new TestBench()
+    const uuid = '\u0001'.repeat(32)
+    expect(await bench.register('123456789', HOME, { uuid, key: 1 })).toBe(Result.OK)
+    expect(await bench.register('123456789', HOME, { uuid, key: 2 })).toBe(Result.NOT_DEPLOYED)
+    expect(bench.identities.rows.get('123456789' as never)?.publicKey).toEqual(new Uint8Array(32).fill(1))
+    expect(await bench.register('123456789', HOME, { uuid, key: 1 })).toBe(Result.OK)
+  })
+
   it('accepts another key from the stored IP only', async () => {
     const bench = new TestBench()
     await bench.register('123456789', HOME)
