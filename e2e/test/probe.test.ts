@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import { Cluster } from '../src/cluster/cluster.ts'
+import { NO_REDIS } from '../src/cluster/redis-process.ts'
 import { freePort } from '../src/site/free-ports.ts'
 import { Site } from '../src/site/site.ts'
 import { startStandalone } from '../src/site/standalone-process.ts'
@@ -70,4 +72,19 @@ describe('PROBE=Y', () => {
     expect(await stepsOf(metricsPort)).toMatchObject({ 'udp register': 1, 'udp punch': 1, 'udp relay': 0 })
     expect(await site.hbbs.logged(/the probe fails/)).toMatchObject({ level: 'warn' })
   })
+
+  const onRedis = NO_REDIS === undefined ? it : it.skip
+  onRedis(
+    `tries every door of two nodes on Redis, each with devices of its own (${NO_REDIS ?? 'with Redis'})`,
+    async () => {
+      const cluster = await Cluster.start({ hbbr: 1, env: { PROBE: 'Y' } })
+      running.push({ stop: () => cluster.close() })
+      for (const node of cluster.hbbs) {
+        const done = () => node.figure('tryst_probes_total').then((probes) => probes >= 3)
+        await waitUntil(`${node.name} has probed itself`, done, ROUND_MS)
+        expect(node.process.log.filter(({ msg }) => /probe/.test(msg))).toEqual([])
+        expect(await node.figure('tryst_probe_ok')).toBe(11)
+      }
+    },
+  )
 })

@@ -64,6 +64,10 @@ suite(`tryst trace of two ID servers and a relay on Redis${NO_REDIS === undefine
     expect(passedOn).toMatchObject({ what: 'pushed', over: 'udp', address: expect.stringContaining('127.0.0.2:') })
     expect(ended?.bytes).toBeGreaterThan(2 * BYTES)
 
+    expect(await cluster.node('hbbs', 0).process.logged(/^attempt$/)).toMatchObject({
+      attempt: attempt.code,
+      id: device.id,
+    })
     const text = await trace(attempt.code.toLowerCase(), ...where)
     expect(text).toContain('by way of node hbbs-2')
     expect(text).toMatch(/Outcome: relayed \d+ bytes, closed/)

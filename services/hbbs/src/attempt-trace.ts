@@ -20,7 +20,7 @@ export interface AttemptTraceOptions {
 /** Lines about attempts in a second; the trace has them all. */
 const MAX_LINES = 20
 
-/** Notes attempts on this node, writes them down and says in the log which ones came to nothing. */
+/** Notes attempts on this node, writes them down and names them in the log. */
 export class AttemptTrace {
   readonly recorder: AttemptRecorder
   readonly #writer: TraceWriter
@@ -64,11 +64,13 @@ export class AttemptTrace {
     const { log } = this.options
     let lines = 0
     for (const { code, id, asked, steps } of parts) {
-      const told = noteworthyStep(steps)
-      if (!told) continue
+      const refusal = noteworthyStep(steps)
+      if (!asked || (!refusal && !steps.some(({ step }) => step === 'asked'))) continue
       if (++lines > MAX_LINES) continue
-      log.info({ attempt: code, id, from: asked?.from, kind: asked?.kind, why: told.what }, 'attempt came to nothing')
+      const { from, kind } = asked
+      if (refusal) log.info({ attempt: code, id, from, kind, why: refusal.what }, 'attempt came to nothing')
+      else log.info({ attempt: code, id, from, kind }, 'attempt')
     }
-    if (lines > MAX_LINES) log.info({ attempts: lines - MAX_LINES }, 'more attempts came to nothing')
+    if (lines > MAX_LINES) log.info({ attempts: lines - MAX_LINES }, 'more attempts')
   }
 }
