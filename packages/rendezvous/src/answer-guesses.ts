@@ -7,6 +7,8 @@ const WINDOW_MS = 60_000
 const SHORT_PER_WINDOW = 200
 /** Nobody finds 32 bits, but each of these is a question to other nodes. */
 const LONG_PER_WINDOW = 2_000
+/** Of all sources together: whoever has many networks gets no further. */
+const SHORT_OF_ALL_PER_WINDOW = 1_000
 const MAX_SOURCES = 10_000
 const IPV6_HANDLE_BYTES = 18
 
@@ -24,6 +26,7 @@ interface Window {
 export class AnswerGuesses {
   readonly #short = boundedTable<Window>(MAX_SOURCES)
   readonly #long = boundedTable<Window>(MAX_SOURCES)
+  #ofAll: Window = { startMs: Number.NEGATIVE_INFINITY, count: 0 }
 
   /** @param isHidden whether somebody at this address may be anybody: then one must not be blamed for all */
   constructor(private readonly isHidden: (ip: string) => boolean) {}
@@ -34,6 +37,19 @@ export class AnswerGuesses {
     const window = this.#tableOf(answer).get(sourcePrefix(answer.from.ip))
     const limit = isShortSecret(answer) ? SHORT_PER_WINDOW : LONG_PER_WINDOW
     return !window || window.count < limit || nowMs - window.startMs >= WINDOW_MS
+  }
+
+  /** So many have been wrong lately, of whomever, that this one has to come from the device's own address. */
+  isSuspect(answer: DeviceAnswer, nowMs: number): boolean {
+    const { startMs, count } = this.#ofAll
+    return count >= SHORT_OF_ALL_PER_WINDOW && nowMs - startMs < WINDOW_MS && isShortSecret(answer)
+  }
+
+  /** Nobody on this node waits for the answer, which another one may have brought here. */
+  noteWrong(answer: DeviceAnswer, nowMs: number): void {
+    if (!isShortSecret(answer)) return
+    if (nowMs - this.#ofAll.startMs >= WINDOW_MS) this.#ofAll = { startMs: nowMs, count: 0 }
+    this.#ofAll.count++
   }
 
   /** Nobody waits for the answer here. Before other nodes are asked: many may be under way at once. */

@@ -269,8 +269,11 @@ export class Introducer {
   /** Hands an answer to the initiator that waits for it on this node. False when none does. */
   #deliver(answer: DeviceAnswer, message: RendezvousMessage): boolean {
     const { signed, events, counters, clock, tickets, attempts } = this.parts
-    const ask = this.waiting.match(answer, clock())
-    if (!ask) return false
+    const ask = this.waiting.match(answer, clock(), this.#guesses.isSuspect(answer, clock()))
+    if (!ask) {
+      this.#guesses.noteWrong(answer, clock())
+      return false
+    }
     if (ask === 'repeated') {
       counters.answers.repeated++
       return true

@@ -148,14 +148,16 @@ export class WaitingInitiators {
   /**
    * The ask that an answer belongs to; undefined when nobody here waits for it. `repeated`: somebody waited for this
    * datagram and has got it.
+   *
+   * @param isSuspect the handle may have been guessed: only the device's own address proves anything
    */
-  match({ kind, handle, id, from }: DeviceAnswer, nowMs: number): Ask | 'repeated' | undefined {
+  match({ kind, handle, id, from }: DeviceAnswer, nowMs: number, isSuspect = false): Ask | 'repeated' | undefined {
     const ask =
       kind === 'local-addr' ? this.#byAddress.get(addressKey(unmangleAddress(handle)))?.ask : this.#find(handle, id)
     if (!ask || !FITTING_ANSWERS[ask.kind].includes(kind)) return undefined
     if (id !== '' && id !== ask.id) return undefined
     if (nowMs - ask.askedMs >= WAIT_FOR_ANSWER_MS) return undefined
-    if (isGuessable(ask) && from.ip !== ask.deviceIp) return undefined
+    if ((isSuspect || isGuessable(ask)) && from.ip !== ask.deviceIp) return undefined
     if (kind === 'udp-punch-hole-sent') {
       if (!awaitsDatagram(ask, id, from.ip, nowMs)) return undefined
       if (ask.udp === 'answered') return 'repeated'

@@ -198,6 +198,24 @@ describe('a secret of 16 bits', () => {
       })
 })
 
+describe('a secret of 16 bits that is tried from many networks', () => {
+  for (const nodes of [1, 2] as const)
+    it(`is taken from the device's own address only, at ${nodes === 1 ? 'the' : 'another'} node`, async () => {
+      const world = await World.open({ nodes, family: 'IPv6' })
+      const waiting = await world.wait('relay', 'IPv6')
+      const { ip, port } = unmangleAddress(waiting.handle)
+      const tryPort = (guess: number, from: string) =>
+        world.answer(world.last, 'tcp', answerMessage('relayResponse', mangleAddress({ ip, port: guess }, 5), TARGET), {
+          ...{ ip: from, port: 7_777 },
+        })
+      for (let n = 1; n <= 1_000; n++) await tryPort((port + n) & 0xffff, `2001:db8:66:${n.toString(16)}::1`)
+      await tryPort(port, '2001:db8:66:ffff::1')
+      expect(waiting.connection.received).toEqual([])
+      await tryPort(port, HOME.IPv6)
+      expect(waiting.connection.received).toHaveLength(1)
+    })
+})
+
 describe('answers that somebody sends all at once, so that none is known to be wrong before the last is here', () => {
   const burst = (world: World, count: number, message: (n: number) => ReturnType<typeof answerMessage>, ip: string) => {
     const connection = new TestConnection({ ip, port: 7_777 })
