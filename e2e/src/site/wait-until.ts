@@ -9,7 +9,7 @@ const POLL_MS = 20
 export async function waitUntil<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  limitMs = 10_000,
+  limitMs = 20_000,
 ): Promise<T> {
   const deadline = performance.now() + limitMs
   for (;;) {
@@ -21,7 +21,7 @@ export async function waitUntil<T>(
 }
 
 /** The outcome of `promise`. @throws Error that names `what` when it has none within `limitMs` */
-export async function within<T>(what: string, promise: Promise<T>, limitMs = 10_000): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, limitMs = 20_000): Promise<T> {
   const { promise: tooLate, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs} ms`)), limitMs)
   try {
