@@ -6,8 +6,8 @@ export interface Heartbeat {
 }
 
 /**
- * Recognises the form in which every stock client writes RegisterPeer: `32 LEN 0a LEN id [10 serial]`, nothing else.
- * Fills `into` and returns true; everything else is left to the full decoder.
+ * Recognises the form in which every stock client writes RegisterPeer: `32 LEN 0a LEN id [10 serial]`, nothing else, with
+ * an id in ASCII. Fills `into` and returns true; everything else is left to the full decoder.
  */
 export function readHeartbeat(datagram: Uint8Array, into: Heartbeat): boolean {
   const length = datagram.length
@@ -16,6 +16,8 @@ export function readHeartbeat(datagram: Uint8Array, into: Heartbeat): boolean {
   if (datagram[2] !== 0x0a) return false
   const idEnd = 4 + (datagram[3] as number)
   if (idEnd > length || idEnd === 4) return false
+  // What is not ASCII is text in UTF-8, which takes the decoder.
+  for (let at = 4; at < idEnd; at++) if ((datagram[at] as number) > 0x7f) return false
   into.idStart = 4
   into.idEnd = idEnd
   into.serial = 0
