@@ -182,7 +182,8 @@ export const hbbsSettings = {
     topic: 'Access',
     meaning:
       'Y: of two machines that were set up from one image and share an ID, the one that came later is made to draw an ID of its own. N: they are reported only.',
-    reason: 'A device that loses its ID is not found under it any more.',
+    reason:
+      'A device that loses its ID is not found under it any more; and somebody who has copied the uuid and the key of a device can bring that about, by registering first while the device is off.',
   }),
   apiUrl: setting({
     variable: 'API_URL',
