@@ -256,17 +256,6 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     ),
   },
   {
-    subject: 'A heartbeat from a loopback address is never a change of the address',
-    reference:
-      'takes 127.0.0.0/8 for an address like any other on its usual dual-stack socket, but not on an IPv4 socket',
-    ours: 'does on every socket what the reference does on an IPv4 socket',
-    reason: 'IP addresses are compared in their plain form everywhere.',
-    explains: anyOf(
-      at('register', 'registration, heartbeat from IPv4 loopback', [5, 8, 9]),
-      at('register', 'registration on loopback, then heartbeat from another', [5]),
-    ),
-  },
-  {
     subject: 'The text console has to be asked for',
     reference: 'serves every loopback client on PORT - 1 and on the relay port a console instead of the protocol',
     ours: 'does so with `CONSOLE=Y` only',
