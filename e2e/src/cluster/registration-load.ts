@@ -1,3 +1,4 @@
+import { createDeviceIdentity } from '@tryst/client'
 import { rendezvous } from '@tryst/protocol'
 import type { Cluster } from './cluster.ts'
 import { loopbackAddress } from './loopback-address.ts'
@@ -9,6 +10,7 @@ const { Result } = rendezvous.RegisterPkResponse
 const REPEAT_MS = 3_000
 /** How long after a refusal a device tries again; stock devices wait 15 s, and these are impatient. */
 const RETRY_MS = 4_000
+const FIRST_ID = 3_000_000_000
 
 /** New devices that register, so many a second, each again and again until it is accepted. */
 export class RegistrationLoad {
@@ -60,7 +62,9 @@ export class RegistrationLoad {
   }
 
   async #register(index: number): Promise<void> {
-    const device = await QuietDevice.open(this.cluster.server(), loopbackAddress(index % this.addresses))
+    // Of thousands of ids drawn at random now and then two are the same.
+    const identity = { ...createDeviceIdentity(), id: `${FIRST_ID + index}` }
+    const device = await QuietDevice.open(this.cluster.server(), loopbackAddress(index % this.addresses), identity)
     this.devices.push(device)
     while (!this.#isOver) {
       const { result } = await device.register(REPEAT_MS)
