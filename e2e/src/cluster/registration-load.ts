@@ -10,7 +10,9 @@ const { Result } = rendezvous.RegisterPkResponse
 const REPEAT_MS = 3_000
 /** How long after a refusal a device tries again; stock devices wait 15 s, and these are impatient. */
 const RETRY_MS = 4_000
-const FIRST_ID = 3_000_000_000
+
+/** Of thousands of ids drawn at random now and then two are the same; no two loads on one server have one in common. */
+let nextId = 3_000_000_000
 
 /** New devices that register, so many a second, each again and again until it is accepted. */
 export class RegistrationLoad {
@@ -62,8 +64,7 @@ export class RegistrationLoad {
   }
 
   async #register(index: number): Promise<void> {
-    // Of thousands of ids drawn at random now and then two are the same.
-    const identity = { ...createDeviceIdentity(), id: `${FIRST_ID + index}` }
+    const identity = { ...createDeviceIdentity(), id: `${nextId++}` }
     const device = await QuietDevice.open(this.cluster.server(), loopbackAddress(index % this.addresses), identity)
     this.devices.push(device)
     while (!this.#isOver) {
